@@ -1,16 +1,12 @@
 //! Datagrams: received whole with their sender, and sent to a name. Nothing here blocks.
 
-use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd};
 
 use nix::Result;
-use nix::cmsg_space;
-use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, SockaddrLike, SockaddrStorage, UnixAddr, UnixCredentials, recv, recvmsg, sendto,
-};
+use nix::sys::socket::{MsgFlags, SockaddrLike, SockaddrStorage, UnixAddr, recv, sendto};
 
-use super::Credentials;
 use super::name::Name;
+use super::{Credentials, pass};
 use crate::sys::interrupt::retry;
 
 /// The sender of a datagram.
@@ -32,27 +28,9 @@ pub fn receive(socket: impl AsFd, bytes: &mut Vec<u8>) -> Result<Sender> {
     let ask = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC;
     let size = retry(|| recv(fd, &mut [], ask))?;
     bytes.resize(size, 0);
-    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-    // The room for credentials leaves none for descriptors, which the kernel then closes.
-    let mut room = cmsg_space!(UnixCredentials);
-    let mut part = [IoSliceMut::new(bytes)];
-    let came = recvmsg::<SockaddrStorage>(fd, &mut part, Some(&mut room), flags)?;
-    let name = came.address.as_ref().map_or(Name::Unnamed, Name::of);
-    let process = came.cmsgs().ok().and_then(|messages| {
-        messages.into_iter().find_map(|message| match message {
-            ControlMessageOwned::ScmCredentials(sender) => Some(sender.into()),
-            _ => None,
-        })
-    });
-    let length = came.bytes;
-    bytes.truncate(length);
-    Ok(Sender { name, process })
-}
-
-impl From<UnixCredentials> for Credentials {
-    fn from(peer: UnixCredentials) -> Self {
-        Self { pid: peer.pid(), uid: peer.uid(), gid: peer.gid() }
-    }
+    let came = pass::message(socket.as_fd(), bytes)?;
+    bytes.truncate(came.length);
+    Ok(Sender { name: came.from, process: came.process })
 }
 
 /// Sends one datagram to this name.
@@ -69,3 +47,7 @@ pub fn send_to(socket: impl AsFd, bytes: &[u8], to: &Name) -> Result<()> {
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
     retry(|| sendto(socket.as_fd().as_raw_fd(), bytes, &*address, flags)).map(drop)
 }
+
+#[cfg(test)]
+#[path = "../../../tests/units/sys/socket/datagram.rs"]
+mod tests;

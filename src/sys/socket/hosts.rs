@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 
-use crate::sys::child::{self, Standard, Unstarted};
+use crate::sys::child::{self, Group, Standard, Unstarted};
 use crate::sys::deadline::Deadline;
 use crate::sys::signal::{Signal, kill};
 use crate::sys::wait::{Wake, ready_or_signal};
@@ -49,7 +49,7 @@ pub fn find(name: &str, deadline: Deadline) -> Result<Vec<IpAddr>, Unresolved> {
     pipe::set_blocking(&to)?;
     let nothing = File::open("/dev/null").map_err(crate::sys::errno)?;
     let standard = Standard { input: Some(nothing.as_fd()), output: Some(to.as_fd()), error: None };
-    let started = child::start_program(&program, &words, &[], standard);
+    let started = child::start_program(&program, &words, &[], standard, Group::Same);
     let child = started.map_err(|(Unstarted::Fork(errno) | Unstarted::Run(errno))| errno)?;
     drop(to);
     let answer = read_all(&from, deadline);

@@ -10,6 +10,7 @@ pub mod datagram;
 pub mod diag;
 pub mod hosts;
 pub mod name;
+pub mod pass;
 pub mod takeover;
 
 use std::ffi::{OsStr, c_int};
@@ -302,7 +303,8 @@ pub struct Credentials {
 /// Returns the process at the other end of a connected unix socket, SO_PEERCRED: the one that called listen(2) last, or
 /// the one that called connect(2).
 pub fn credentials(socket: impl AsFd) -> Result<Credentials> {
-    getsockopt(&socket, PeerCredentials).map(Credentials::from)
+    let peer = getsockopt(&socket, PeerCredentials)?;
+    Ok(Credentials { pid: peer.pid(), uid: peer.uid(), gid: peer.gid() })
 }
 
 /// Returns the type of a socket.

@@ -1,0 +1,122 @@
+//! Descriptors that are passed over a unix socket, SCM_RIGHTS of unix(7).
+#![allow(unsafe_code)]
+
+use std::io::IoSlice;
+use std::mem::{size_of, zeroed};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::libc;
+use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrLike, SockaddrStorage, sendmsg};
+use nix::sys::statfs::fstatfs;
+
+use super::Credentials;
+use super::name::Name;
+use crate::sys::fds::flags;
+use crate::sys::interrupt::retry;
+
+/// Room for the credentials of the sender and the most descriptors of one message, SCM_MAX_FD (253), in units of its
+/// alignment.
+const ROOM: usize = 4 + 129;
+/// The file systems of anonymous pipes and of sockets, PIPEFS_MAGIC and SOCKFS_MAGIC.
+const ANONYMOUS: [u64; 2] = [0x5049_5045, 0x534F_434B];
+
+/// Sends bytes, with these descriptors attached to the first one. Returns how many bytes fit.
+pub fn send(socket: impl AsFd, bytes: &[u8], files: &[BorrowedFd]) -> Result<usize> {
+    let numbers: Vec<RawFd> = files.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&numbers)];
+    let fd = socket.as_fd().as_raw_fd();
+    retry(|| sendmsg::<()>(fd, &[IoSlice::new(bytes)], &rights, MsgFlags::MSG_NOSIGNAL, None))
+}
+
+/// Receives bytes, and the descriptors that are attached to them, without waiting. They are close-on-exec. Returns 0 at
+/// EOF.
+///
+/// # Errors
+/// `EAGAIN`: nothing has come. `EMFILE`: no descriptor was left for one of those.
+pub fn receive(socket: impl AsFd, bytes: &mut [u8]) -> Result<(usize, Vec<OwnedFd>)> {
+    let came = message(socket.as_fd(), bytes)?;
+    if came.is_cut { Err(Errno::EMFILE) } else { Ok((came.length, came.files)) }
+}
+
+/// A message with everything that came with it.
+pub(super) struct Message {
+    /// The number of bytes.
+    pub length: usize,
+    /// The name of the sender.
+    pub from: Name,
+    /// The process of the sender.
+    pub process: Option<Credentials>,
+    /// The descriptors.
+    pub files: Vec<OwnedFd>,
+    /// Whether some of them are missing.
+    pub is_cut: bool,
+}
+
+/// Receives a message, without waiting. nix forgets descriptors if some are missing, and the name of the sender.
+pub(super) fn message(socket: BorrowedFd, bytes: &mut [u8]) -> Result<Message> {
+    let mut room = [0_u64; ROOM];
+    let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    // SAFETY: plain bytes, for which zeros are valid.
+    let mut name: libc::sockaddr_storage = unsafe { zeroed() };
+    // SAFETY: a msghdr is plain integers and pointers, for which zeros are valid.
+    let mut head: libc::msghdr = unsafe { zeroed() };
+    head.msg_name = (&raw mut name).cast();
+    head.msg_namelen = size_of::<libc::sockaddr_storage>() as _;
+    head.msg_iov = &raw mut part;
+    head.msg_iovlen = 1;
+    head.msg_control = room.as_mut_ptr().cast();
+    head.msg_controllen = size_of::<[u64; ROOM]>() as _;
+    let how = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    // SAFETY: everything that the head points to lives through the call.
+    let length = retry(|| Errno::result(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut head, how) }))?;
+    // SAFETY: the kernel has written so many bytes of the name; none of a sender without one.
+    let from = unsafe { SockaddrStorage::from_raw((&raw const name).cast(), Some(head.msg_namelen)) };
+    let from = from.as_ref().map_or(Name::Unnamed, Name::of);
+    let is_cut = head.msg_flags & libc::MSG_CTRUNC != 0;
+    let mut came = Message { length: length.cast_unsigned(), from, process: None, files: Vec::new(), is_cut };
+    // SAFETY: the kernel has filled the head and its control data, which still lives.
+    let mut next = unsafe { libc::CMSG_FIRSTHDR(&raw const head) };
+    // SAFETY: a pointer that is not null is to a header within the control data.
+    while let Some(header) = unsafe { next.as_ref() } {
+        // SAFETY: the data follows the header.
+        let data = unsafe { libc::CMSG_DATA(next) };
+        // SAFETY: a computation.
+        let length = header.cmsg_len as usize - unsafe { libc::CMSG_LEN(0) } as usize;
+        match (header.cmsg_level, header.cmsg_type) {
+            (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
+                for at in 0..length / size_of::<RawFd>() {
+                    // SAFETY: within the length that the kernel has set.
+                    let number = unsafe { data.cast::<RawFd>().add(at).read_unaligned() };
+                    // SAFETY: the kernel has just installed this descriptor, and nothing else owns it.
+                    came.files.push(unsafe { OwnedFd::from_raw_fd(number) });
+                }
+            }
+            (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) if length >= size_of::<libc::ucred>() => {
+                // SAFETY: the kernel has written that much.
+                let sender = unsafe { data.cast::<libc::ucred>().read_unaligned() };
+                came.process = Some(Credentials { pid: sender.pid, uid: sender.uid, gid: sender.gid });
+            }
+            _ => {}
+        }
+        // SAFETY: as for the first one.
+        next = unsafe { libc::CMSG_NXTHDR(&raw const head, next) };
+    }
+    Ok(came)
+}
+
+/// Returns whether a descriptor is a pipe without a path, or a socket. A process that gets one cannot use its own
+/// permissions to open more than was passed.
+pub fn is_anonymous(file: impl AsFd) -> Result<bool> {
+    if flags(&file)?.contains(OFlag::O_PATH) {
+        return Ok(false);
+    }
+    let of = fstatfs(file)?.filesystem_type().0 as u64;
+    Ok(ANONYMOUS.contains(&of))
+}
+
+#[cfg(test)]
+#[path = "../../../tests/units/sys/socket/pass.rs"]
+mod tests;

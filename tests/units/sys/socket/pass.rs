@@ -1,0 +1,37 @@
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+
+use super::*;
+use crate::sys::fds;
+
+#[test]
+fn bytes_and_descriptors_arrive_together() {
+    let (one, other) = UnixStream::pair().unwrap();
+    assert_eq!(receive(&other, &mut [0; 8]).unwrap_err(), Errno::EAGAIN);
+    let file = File::open("/dev/null").unwrap();
+    assert_eq!(send(&one, b"abc", &[file.as_fd(); 3]), Ok(3));
+    let mut bytes = [0; 8];
+    let (count, files) = receive(&other, &mut bytes).unwrap();
+    assert_eq!((&bytes[..count], files.len()), (&b"abc"[..], 3));
+    assert!(files.iter().all(|file| fds::can_read(file).is_ok()));
+    send(&one, b"x", &[]).unwrap();
+    assert_eq!(receive(&other, &mut bytes).unwrap().1.len(), 0);
+    // The most that the kernel passes at once.
+    send(&one, b"x", &[file.as_fd(); 253]).unwrap();
+    assert_eq!(receive(&other, &mut bytes).unwrap().1.len(), 253);
+    drop(one);
+    assert_eq!(receive(&other, &mut bytes).unwrap().0, 0);
+}
+
+#[test]
+fn only_pipes_and_sockets_are_anonymous() {
+    let (one, _other) = UnixStream::pair().unwrap();
+    let (reader, _writer) = nix::unistd::pipe().unwrap();
+    let file = File::open("/dev/null").unwrap();
+    let path = nix::fcntl::open("/proc/self/fd", OFlag::O_PATH, nix::sys::stat::Mode::empty()).unwrap();
+    let by_path = format!("/proc/self/fd/{}", reader.as_raw_fd());
+    let pipe_path = nix::fcntl::open(&*by_path, OFlag::O_PATH, nix::sys::stat::Mode::empty()).unwrap();
+    assert!(is_anonymous(&one).unwrap() && is_anonymous(&reader).unwrap());
+    assert!(!is_anonymous(&file).unwrap() && !is_anonymous(&path).unwrap() && !is_anonymous(&pipe_path).unwrap());
+}
