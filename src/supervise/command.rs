@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 
 use crate::exit::{Cause, Exit, ulimit, words};
-use crate::sys::child::{self, Standard, Unstarted};
+use crate::sys::child::{self, Group, Standard, Unstarted};
 use crate::sys::{exec, fds};
 use crate::text::{counted, quote};
 
@@ -98,27 +98,30 @@ impl Command {
         })
     }
 
-    /// Starts it for one record and returns its process id. The record is its standard input, and replaces each
-    /// argument `{}`. Its standard output is `output`, or that of ipcbox.
+    /// Returns a file with a record, for its standard input.
+    pub fn input(&self, record: &[u8]) -> Result<File, NotStarted> {
+        let file = fds::in_memory(&[record, self.end].concat());
+        file.map_err(|errno| NotStarted::Want(self.unstarted(Unstarted::Fork(errno))))
+    }
+
+    /// Starts it in this group and returns its process id. The payload replaces each argument `{}`.
     ///
     /// # Errors
-    /// Status 126. A record with a NUL cannot be an argument, nor can a very long one.
+    /// Status 126. A payload with a NUL cannot be an argument, nor can a very long one.
     pub fn start(
         &self,
-        record: &[u8],
+        payload: Option<&[u8]>,
         added: &[(&str, String)],
-        output: Option<BorrowedFd>,
+        standard: Standard,
+        group: Group,
     ) -> Result<i32, NotStarted> {
         let mut words = self.words.clone();
-        let asked = fill(&mut words[1..], record).map_err(|cause| NotStarted::Record(self.not_run(cause)))?;
-        let run = || {
-            let input = fds::in_memory(&[record, self.end].concat())?;
-            let standard = Standard { input: Some(input.as_fd()), output, error: None };
-            child::start_program(&self.path, &words, added, standard)
-        };
-        run().map_err(|unstarted| match unstarted {
+        let asked = payload.map_or(Ok(false), |payload| fill(&mut words[1..], payload));
+        let asked = asked.map_err(|cause| NotStarted::Record(self.not_run(cause)))?;
+        child::start_program(&self.path, &words, added, standard, group).map_err(|unstarted| match unstarted {
             Unstarted::Run(Errno::E2BIG) if asked => {
-                let words = format!("a record of {} bytes is too long for a command-line argument", record.len());
+                let length = payload.map_or(0, <[u8]>::len);
+                let words = format!("a record of {length} bytes is too long for a command-line argument");
                 let cause = Cause::from_errno(Errno::E2BIG, words).exit(Exit::NotExecutable);
                 NotStarted::Record(self.not_run(cause.hint(ON_STDIN)))
             }

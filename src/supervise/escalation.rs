@@ -32,6 +32,11 @@ pub struct Limit {
 }
 
 impl Limit {
+    /// A limit with the default steps.
+    pub fn of(max_time: Option<Duration>) -> Self {
+        Self { max_time, ..Self::default() }
+    }
+
     /// Returns the limit; 0 is none, as in timeout(1).
     pub fn time(&self) -> Option<Duration> {
         self.max_time.filter(|time| !time.is_zero())

@@ -10,7 +10,7 @@ use std::io::Read;
 use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
 
-use super::child::{self, Standard};
+use super::child::{self, Group, Standard};
 use super::{exec, pipe};
 
 /// Answers so far. Each id is looked up once, however often it is listed.
@@ -82,7 +82,7 @@ impl Database {
         let nothing = File::open("/dev/null").ok()?;
         let program = exec::find(&words[0]).ok()?;
         let standard = Standard { input: Some(nothing.as_fd()), output: Some(to.as_fd()), error: None };
-        let child = child::start_program(&program, &words, &[], standard).ok()?;
+        let child = child::start_program(&program, &words, &[], standard, Group::Same).ok()?;
         drop(to);
         let mut answer = Vec::new();
         let read = File::from(from).read_to_end(&mut answer);

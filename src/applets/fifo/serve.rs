@@ -14,7 +14,7 @@ use super::stream::watched_path::{WatchedPath, replaced};
 use crate::applets::{Runs, Verb};
 use crate::args::creating::Making;
 use crate::exit::{Cause, Exit};
-use crate::supervise::pool::{Next, Pool, Serving, Taken};
+use crate::supervise::pool::{Next, Pool, Serving, Taken, Task};
 use crate::sys::deadline::Deadline;
 use crate::sys::epoll::Events;
 use crate::sys::wait::Wake;
@@ -67,7 +67,7 @@ kill "$server"
 }
 
 impl Serve {
-    fn serve(&self, jobs: &mut Pool<()>) -> Result<()> {
+    fn serve(&self, jobs: &mut Pool) -> Result<()> {
         let new = self.fifo.create_if(self.making)?;
         let _made = new.filter(|_| self.rm).map(|seen| Made(&self.fifo, seen));
         let (fd, seen) = self.fifo.open_to_read(self.making.creating.foreign.is_some())?;
@@ -91,7 +91,7 @@ impl Serve {
                 Next::Ended(_) => {}
                 Next::Room => match lines.take() {
                     Ok(line) => line.into_iter().for_each(|record| {
-                        jobs.start(Taken { record, added: Vec::new(), reply_to: None });
+                        jobs.start(Taken { task: Task::Record(record), added: Vec::new(), reply_to: None });
                     }),
                     Err(error) => outcome = Err(error),
                 },

@@ -17,7 +17,7 @@ use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::output;
 use crate::output::notice::Notice;
-use crate::supervise::pool::{Ended, Next, Pool, Serving, Taken};
+use crate::supervise::pool::{Ended, Next, Pool, Receiver, Serving, Taken, Task};
 use crate::sys::deadline::Deadline;
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::Access;
@@ -75,11 +75,8 @@ ipcbox msgq serve jobs --drain -j 4 -- echo job {}
     }
 }
 
-/// The running commands, each with the pipe of its caller.
-type Jobs = Pool<OwnedFd>;
-
 impl Serve {
-    fn serve(&self, jobs: &mut Jobs) -> Result<()> {
+    fn serve(&self, jobs: &mut Pool) -> Result<()> {
         let queue = Queue::open(&self.target, Access::Read, Deadline::Forever, self.making.wanted());
         let mut queue = queue.map_err(|error| creatable(error, CREATES))?;
         let which = Which::Type(self.kind.unwrap_or(0));
@@ -125,7 +122,7 @@ impl Serve {
 }
 
 /// Starts the job for a message. Returns `false` if its caller has exited.
-fn take(jobs: &mut Jobs, message: &Message, is_posix: bool) -> Result<bool> {
+fn take(jobs: &mut Pool, message: &Message, is_posix: bool) -> Result<bool> {
     let (number, data) = (message.number(), message.data());
     let (number, data, caller) = match call_protocol::read(number, is_posix, data) {
         Request::Plain => (number, data, None),
@@ -136,15 +133,15 @@ fn take(jobs: &mut Jobs, message: &Message, is_posix: bool) -> Result<bool> {
     };
     let name = if is_posix { "IPCBOX_PRIORITY" } else { "IPCBOX_TYPE" };
     jobs.start(Taken {
-        record: data.to_vec(),
+        task: Task::Record(data.to_vec()),
         added: vec![(name, number.to_string()), ("IPCBOX_LENGTH", data.len().to_string())],
-        reply_to: caller,
+        reply_to: caller.map(|to| Receiver { to, name: None }),
     });
     Ok(true)
 }
 
 /// Reports to a caller that its request was taken. Returns `None` if the caller has exited or cannot be reached.
-fn accept(jobs: &mut Jobs, address: Address) -> Result<Option<OwnedFd>> {
+fn accept(jobs: &mut Pool, address: Address) -> Result<Option<OwnedFd>> {
     let why = loop {
         match reply_pipe::open_for(address) {
             Ok(caller) => {
@@ -168,8 +165,8 @@ fn accept(jobs: &mut Jobs, address: Address) -> Result<Option<OwnedFd>> {
 }
 
 /// Sends a caller the status and the output of its job. A caller that has exited is no failure.
-fn answer(jobs: &mut Jobs, ended: Ended<OwnedFd>) -> Result<()> {
-    let Some(caller) = ended.reply_to else { return Ok(()) };
+fn answer(jobs: &mut Pool, ended: Ended) -> Result<()> {
+    let Some(Receiver { to: caller, .. }) = ended.reply_to else { return Ok(()) };
     let metadata = ended.printed.as_ref().map(File::metadata).transpose();
     let length = metadata.context("cannot read the size of a reply")?.map_or(0, |metadata| metadata.len());
     // At most one byte is in the pipe: this cannot block.

@@ -17,7 +17,7 @@ use crate::sys::collect::Collected;
 use crate::sys::deadline::Deadline;
 use crate::sys::{child, fds, pipe, reply_pipe, transfer, wait};
 
-impl<T> Pool<T> {
+impl Pool {
     /// Copies the output of a command to standard output, or returns it if `is_kept`. Also returns its status, which is
     /// not 0 if output was lost.
     pub(super) fn printed(&mut self, is_kept: bool, collected: Option<Collected>, status: u8) -> (u8, Option<File>) {
@@ -46,12 +46,12 @@ impl<T> Pool<T> {
         }
     }
 
-    /// Returns the words of the command for a record, if there is a report.
-    pub(super) fn reported(&self, record: &[u8]) -> Vec<OsString> {
+    /// Returns the words of the command for a payload, if there is a report.
+    pub(super) fn reported(&self, payload: Option<&[u8]>) -> Vec<OsString> {
         let mut words = self.report.as_ref().map_or(Vec::new(), |_| self.command.words().to_vec());
-        if let [_, rest @ ..] = &mut words[..] {
+        if let ([_, rest @ ..], Some(payload)) = (&mut words[..], payload) {
             // A record that cannot be an argument is left out.
-            let _ = fill(rest, record);
+            let _ = fill(rest, payload);
         }
         words
     }

@@ -8,11 +8,14 @@
 //! SIGTERM or dies by the signal. The second is passed to the CMDs and kills the server. If the terminal is
 //! closed, the CMDs get SIGHUP at once.
 //!
+//! A server of connections waits for them itself, see [`Pool::poll`] and [`Pool::lead_sessions`].
+//!
 //! If no process or descriptor is left for a CMD, its record waits until a running CMD exits. If none runs, the record
 //! is lost and the server fails, as it does if CMD cannot be executed or its output cannot be written.
 
 mod delivery;
 mod serving;
+mod sessions;
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -23,28 +26,30 @@ use anyhow::{Context, Error, Result};
 use nix::unistd::{Pid, getpgid, getpgrp};
 
 pub use self::serving::Serving;
+use self::sessions::Sessions;
 use crate::exit::Exit;
 use crate::output;
 use crate::supervise::command::{Command, NotStarted};
+use crate::supervise::escalation::Plan;
 use crate::supervise::is_unreached;
 use crate::supervise::report::{CommandRecord, Report};
-use crate::sys::child::{self, Change};
+use crate::sys::child::{self, Change, Group, Standard};
 use crate::sys::collect::{Collected, Leftover};
-use crate::sys::deadline::Deadline;
 use crate::sys::signal::{self, Signal};
+use crate::sys::socket::name::Name;
 use crate::sys::{interrupt, terminal, wait};
 use crate::text::counted;
 
-/// The running commands. `T` identifies the receiver of a command's output.
-pub struct Pool<T> {
+/// The running commands.
+pub struct Pool {
     command: Command,
     most: usize,
     /// The terminal of the session that ipcbox leads, until it is closed.
     terminal: Option<OwnedFd>,
     /// A record whose command is not started yet.
-    taken: Option<Taken<T>>,
-    running: Vec<Job<T>>,
-    ended: VecDeque<Ended<T>>,
+    taken: Option<Taken>,
+    running: Vec<Job>,
+    ended: VecDeque<Ended>,
     unreported: VecDeque<CommandRecord>,
     leftovers: Vec<Leftover>,
     copiers: Vec<i32>,
@@ -58,31 +63,71 @@ pub struct Pool<T> {
     /// The first other failure.
     failure: Option<Error>,
     stop: Option<Signal>,
+    /// How commands run that lead sessions of their own.
+    sessions: Option<Sessions>,
 }
 
-/// A record, and how its command is started.
-pub struct Taken<T> {
-    /// Its bytes.
-    pub record: Vec<u8>,
+/// The receiver of a command's output, or of its exit status.
+#[derive(Debug)]
+pub struct Receiver {
+    /// A pipe or a socket to it.
+    pub to: OwnedFd,
+    /// Its name, if the socket is not connected to it.
+    pub name: Option<Name>,
+}
+
+/// What a command works on.
+pub enum Task {
+    /// A record: its standard input, and each argument `{}`.
+    Record(Vec<u8>),
+    /// Files in place of its standard ones.
+    Files {
+        /// Standard input.
+        input: OwnedFd,
+        /// Standard output; `None` is the same file as standard input.
+        output: Option<OwnedFd>,
+        /// Standard error; `None` is that of ipcbox.
+        error: Option<OwnedFd>,
+        /// Replaces each argument `{}`.
+        payload: Option<Vec<u8>>,
+    },
+}
+
+impl Task {
+    fn payload(&self) -> Option<&[u8]> {
+        match self {
+            Self::Record(record) => Some(record),
+            Self::Files { payload, .. } => payload.as_deref(),
+        }
+    }
+}
+
+/// A record or a connection, and how its command is started.
+pub struct Taken {
+    /// What the command works on.
+    pub task: Task,
     /// Variables added to the environment.
     pub added: Vec<(&'static str, String)>,
-    /// The receiver of the output; `None` is standard output.
-    pub reply_to: Option<T>,
+    /// The receiver of the output of a record, or of the status; `None` is standard output.
+    pub reply_to: Option<Receiver>,
 }
 
-struct Job<T> {
+struct Job {
     pid: i32,
     collected: Option<Collected>,
     record: CommandRecord,
     started: Instant,
-    reply_to: Option<T>,
+    reply_to: Option<Receiver>,
+    /// The steps against a command that runs too long.
+    plan: Option<Plan>,
+    is_late: bool,
 }
 
 /// A command that has exited.
 #[derive(Debug)]
-pub struct Ended<T> {
+pub struct Ended {
     /// The receiver of the output.
-    pub reply_to: Option<T>,
+    pub reply_to: Option<Receiver>,
     /// Its status as in a shell; 126 if it could not be started, which has been reported.
     pub status: u8,
     /// Its output, if there is a receiver.
@@ -90,16 +135,16 @@ pub struct Ended<T> {
 }
 
 /// The next thing to do for a server.
-pub enum Next<T> {
+pub enum Next {
     /// Handle a command that has exited.
-    Ended(Ended<T>),
+    Ended(Ended),
     /// Take a record. A call that waits for one is interrupted by a caught signal.
     Room,
     /// Exit: none runs, and none is wanted.
     Over,
 }
 
-impl<T> Pool<T> {
+impl Pool {
     /// Runs `command`, at most `most` at once. Catches SIGCHLD, SIGIO, SIGTERM, SIGINT and SIGHUP from now on.
     fn new(command: Command, most: u16, report: Option<Report>) -> Result<Self> {
         output::require()?;
@@ -121,6 +166,7 @@ impl<T> Pool<T> {
             unable: None,
             failure: None,
             stop: None,
+            sessions: None,
         })
     }
 
@@ -133,11 +179,23 @@ impl<T> Pool<T> {
     ///
     /// # Errors
     /// Signals cannot be read, or children not waited for. Does not return on a second signal.
-    pub fn next(&mut self, is_wanted: bool) -> Result<Next<T>> {
+    pub fn next(&mut self, is_wanted: bool) -> Result<Next> {
+        loop {
+            match self.poll(is_wanted)? {
+                Some(next) => return Ok(next),
+                None => self.wait()?,
+            }
+        }
+    }
+
+    /// Like [`next`](Self::next), without waiting. `None`: there is nothing to do before a caught signal comes, or
+    /// before [`due`](Self::due).
+    pub fn poll(&mut self, is_wanted: bool) -> Result<Option<Next>> {
         loop {
             self.reap()?;
+            self.end_late();
             if let Some(ended) = self.ended.pop_front() {
-                return Ok(Next::Ended(ended));
+                return Ok(Some(Next::Ended(ended)));
             }
             if let Some(record) = self.unreported.pop_front() {
                 self.write_report(record)?;
@@ -147,17 +205,18 @@ impl<T> Pool<T> {
                 self.start_taken(taken)?;
                 continue;
             }
-            let is_stopping = self.stop.is_some() || self.unable.is_some() || self.failure.is_some();
-            match is_wanted && !is_stopping {
-                true if self.running.len() < self.most => return Ok(Next::Room),
-                false if self.is_idle() => return Ok(Next::Over),
-                _ => Self::wait()?,
-            }
+            let is_stopped = self.stop.is_some() && self.sessions.is_none();
+            let is_stopping = is_stopped || self.unable.is_some() || self.failure.is_some();
+            return Ok(match is_wanted && !is_stopping {
+                true if self.running.len() < self.most => Some(Next::Room),
+                false if self.is_idle() => Some(Next::Over),
+                _ => None,
+            });
         }
     }
 
     /// Queues a record, taken after [`Next::Room`], for the following call of [`next`](Self::next).
-    pub fn start(&mut self, taken: Taken<T>) {
+    pub fn start(&mut self, taken: Taken) {
         self.count += 1;
         self.taken = Some(taken);
     }
@@ -167,7 +226,7 @@ impl<T> Pool<T> {
     ///
     /// # Errors
     /// Those of [`next`](Self::next).
-    pub fn reclaim(&mut self) -> Result<Option<VecDeque<Ended<T>>>> {
+    pub fn reclaim(&mut self) -> Result<Option<VecDeque<Ended>>> {
         if !self.frees_something()? {
             return Ok(None);
         }
@@ -181,13 +240,13 @@ impl<T> Pool<T> {
         } else if self.is_idle() {
             return Ok(false);
         } else {
-            Self::wait()?;
+            self.wait()?;
         }
         Ok(true)
     }
 
-    fn start_taken(&mut self, taken: Taken<T>) -> Result<()> {
-        let (number, argv) = (self.count, self.reported(&taken.record));
+    fn start_taken(&mut self, taken: Taken) -> Result<()> {
+        let (number, argv) = (self.count, self.reported(taken.task.payload()));
         let mut record = CommandRecord { number, argv, ..CommandRecord::default() };
         // Starting it returns after exec, when it may have exited already.
         let started = Instant::now();
@@ -195,7 +254,9 @@ impl<T> Pool<T> {
             Ok((pid, mut collected)) => {
                 let begun = collected.as_mut().map_or(Ok(()), Collected::begin);
                 record.pid = Some(pid);
-                self.running.push(Job { pid, collected, record, started, reply_to: taken.reply_to });
+                let plan = self.sessions.as_ref().and_then(Sessions::plan);
+                let reply_to = taken.reply_to;
+                self.running.push(Job { pid, collected, record, started, reply_to, plan, is_late: false });
                 self.fail(begun.context("cannot collect the output of a command"));
                 return Ok(());
             }
@@ -204,9 +265,9 @@ impl<T> Pool<T> {
                     self.taken = Some(taken);
                     return Ok(());
                 }
-                self.unable(Exit::Failed, &taken.record, error)
+                self.unable(Exit::Failed, &taken.task, error)
             }
-            Err(NotStarted::Command(error)) => self.unable(Exit::NotExecutable, &taken.record, error),
+            Err(NotStarted::Command(error)) => self.unable(Exit::NotExecutable, &taken.task, error),
             Err(NotStarted::Record(error)) => error,
         };
         output::report(&error);
@@ -218,9 +279,14 @@ impl<T> Pool<T> {
     }
 
     /// Takes no more records, and exits with this status in the end.
-    fn unable(&mut self, exit: Exit, record: &[u8], error: Error) -> Error {
+    fn unable(&mut self, exit: Exit, task: &Task, error: Error) -> Error {
         self.unable = Some(exit);
-        error.context(format!("a record of {} was received, but is lost", counted(record.len(), "byte")))
+        error.context(match task {
+            Task::Record(record) => {
+                format!("a record of {} was received, but is lost", counted(record.len(), "byte"))
+            }
+            Task::Files { .. } => "a client was accepted, but is lost".to_owned(),
+        })
     }
 
     /// Takes no more records after a failure; the first one is reported in the end.
@@ -228,18 +294,29 @@ impl<T> Pool<T> {
         self.failure = self.failure.take().or(outcome.err());
     }
 
-    fn try_start(&self, taken: &Taken<T>) -> Result<(i32, Option<Collected>), NotStarted> {
+    fn try_start(&self, taken: &Taken) -> Result<(i32, Option<Collected>), NotStarted> {
+        let group = if self.sessions.is_some() { Group::Session } else { Group::Same };
+        let start = |standard| self.command.start(taken.task.payload(), &taken.added, standard, group);
+        let record = match &taken.task {
+            Task::Record(record) => record,
+            Task::Files { input, output, error, .. } => {
+                let output = Some(output.as_ref().unwrap_or(input).as_fd());
+                let standard = Standard { input: Some(input.as_fd()), output, error: error.as_ref().map(AsFd::as_fd) };
+                return Ok((start(standard)?, None));
+            }
+        };
         let is_collected = taken.reply_to.is_some() || self.most > 1;
         let pipe = is_collected.then(Collected::new).transpose();
         let pipe = pipe.context("cannot collect the output");
         let pipe = pipe.with_context(|| format!("cannot run {}", self.command));
         let (collected, to) = pipe.map_err(NotStarted::Want)?.unzip();
-        let pid = self.command.start(&taken.record, &taken.added, to.as_ref().map(AsFd::as_fd))?;
-        Ok((pid, collected))
+        let input = self.command.input(record)?;
+        let standard = Standard { input: Some(input.as_fd()), output: to.as_ref().map(AsFd::as_fd), error: None };
+        Ok((start(standard)?, collected))
     }
 
-    fn wait() -> Result<()> {
-        Ok(wait::ready_or_signal(&[], Deadline::Forever).map(drop)?)
+    fn wait(&self) -> Result<()> {
+        Ok(wait::ready_or_signal(&[], self.due()).map(drop)?)
     }
 
     /// Handles pending signals, reaps the commands that have exited, and writes their output.
@@ -254,7 +331,11 @@ impl<T> Pool<T> {
                 let Some(at) = self.running.iter().position(|job| job.pid == pid) else { continue };
                 let job = self.running.remove(at);
                 let end = Some((how, job.started.elapsed(), used));
-                let (status, printed) = self.printed(job.reply_to.is_some(), job.collected, how.status());
+                let status = if job.is_late { Exit::TIMED_OUT } else { how.status() };
+                if let Some(sessions) = self.sessions.as_ref().filter(|_| job.is_late) {
+                    sessions.report_late(&self.command, how);
+                }
+                let (status, printed) = self.printed(job.reply_to.is_some(), job.collected, status);
                 self.failed |= status != 0;
                 self.ended.push_back(Ended { reply_to: job.reply_to, status, printed });
                 self.unreported.push_back(CommandRecord { end, ..job.record });
@@ -293,6 +374,9 @@ impl<T> Pool<T> {
                 signal::die(signal)?;
             }
             self.stop = Some(signal);
+            if let Some(sessions) = &mut self.sessions {
+                (sessions.at_stop)();
+            }
         }
         Ok(())
     }
@@ -301,8 +385,7 @@ impl<T> Pool<T> {
     fn pass(&self, signal: Signal, lacks: impl Fn(i32) -> bool) {
         for pid in self.running.iter().map(|job| job.pid) {
             if lacks(pid) {
-                // A stopped process acts on it only when continued.
-                let _ = signal::kill(pid, Some(signal)).and_then(|()| signal::kill(pid, Some(Signal::CONT)));
+                self.signal(pid, signal);
             }
             is_unreached(pid);
         }

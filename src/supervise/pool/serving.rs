@@ -27,7 +27,7 @@ pub struct Serving {
 
 impl Serving {
     /// Looks CMD up, opens the report and catches signals. Appends `end` to each record on the standard input of CMD.
-    pub fn pool<T>(&mut self, end: &'static [u8]) -> Result<Pool<T>> {
+    pub fn pool(&mut self, end: &'static [u8]) -> Result<Pool> {
         let command = Command::find(std::mem::take(&mut self.command))?.with_interpreter()?;
         let report = self.report.as_deref().map(|path| Report::open(path, "record", &Limit::default()));
         Pool::new(command.ending_records_in(end), self.jobs, report.transpose()?)

@@ -14,7 +14,9 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
-use nix::unistd::{self, ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, getpid, getppid, setpgid, write};
+use nix::unistd::{
+    self, ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, getpid, getppid, setpgid, setsid, write,
+};
 
 pub use self::reaper::{Change, Changed, Usage, await_change, change_of, changed, reap, waiting};
 pub use self::reports::{Answer, Reporter, Reports, Unstarted, reports};
@@ -43,6 +45,8 @@ pub enum Group {
     Of(i32),
     /// The group of ipcbox.
     Same,
+    /// A new session, with the child as leader: it has no controlling terminal.
+    Session,
 }
 
 /// Replacements for the child's standard descriptors. `None` inherits that of ipcbox.
@@ -92,19 +96,19 @@ pub fn start_when(
     reports.of_one(child)
 }
 
-/// Starts the program at `path` in the group of ipcbox, with these arguments and descriptors and with `added` in its
+/// Starts the program at `path` in this group, with these arguments and descriptors and with `added` in its
 /// environment. It gets the inherited signal mask and dispositions. Returns its pid once exec has succeeded.
 pub fn start_program(
     path: &CString,
     argv: &[OsString],
     added: &[(&str, String)],
     standard: Standard,
+    group: Group,
 ) -> std::result::Result<i32, Unstarted> {
     let (reports, reporter) = reports()?;
     let run = || Unstarted::Run(exec::replace(path, argv, added));
-    let child = with_signals_blocked(|mask| {
-        begin(&Start { mask, ..Start::default() }, Group::Same, standard, (&reporter, 0), run)
-    })?;
+    let child =
+        with_signals_blocked(|mask| begin(&Start { mask, ..Start::default() }, group, standard, (&reporter, 0), run))?;
     drop(reporter);
     reports.of_one(child)
 }
@@ -171,7 +175,8 @@ fn join(child: Pid, group: Group) -> Result<()> {
     match group {
         Group::New => setpgid(child, Pid::from_raw(0)),
         Group::Of(leader) => setpgid(child, Pid::from_raw(leader)),
-        Group::Same => Ok(()),
+        Group::Session if child.as_raw() == 0 => setsid().map(drop),
+        Group::Same | Group::Session => Ok(()),
     }
 }
 
