@@ -72,7 +72,7 @@ pub(super) fn message(socket: BorrowedFd, bytes: &mut [u8]) -> Result<Message> {
     let how = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
     // SAFETY: everything that the head points to lives through the call.
     let length = retry(|| Errno::result(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut head, how) }))?;
-    // SAFETY: the kernel has written so many bytes of the name; none of a sender without one.
+    // SAFETY: the kernel has written this many bytes of the name: none for a sender without one.
     let from = unsafe { SockaddrStorage::from_raw((&raw const name).cast(), Some(head.msg_namelen)) };
     let from = from.as_ref().map_or(Name::Unnamed, Name::of);
     let is_cut = head.msg_flags & libc::MSG_CTRUNC != 0;
