@@ -258,7 +258,7 @@ fn is_host(text: &str) -> bool {
 
 fn inherited(text: &str) -> Result<Endpoint, NoAddress> {
     let number = digits(text).and_then(|number| i32::try_from(number).ok());
-    number.map(Endpoint::Inherited).ok_or_else(|| no("expected the number of a descriptor after fd:"))
+    number.map(Endpoint::Inherited).ok_or_else(|| no("expected a descriptor number after fd:"))
 }
 
 /// A text with a colon that no known word precedes.

@@ -78,7 +78,7 @@ fn failure_before_the_command_is_125() {
     for (call, status, words) in [
         ("sock connect ./none -- true", 125, "no such socket (ENOENT)"),
         ("sock connect tcp:localhost -- true", 125, "HOST:PORT"),
-        ("sock connect ./none --fd x -- true", 125, "--fd: expected the number of a descriptor"),
+        ("sock connect ./none --fd x -- true", 125, "--fd: expected a descriptor number"),
         ("sock connect ./none --await -n -- true", 124, "no server"),
         ("sock connect ./none -- /missing", 127, "cannot run /missing: command not found"),
         ("sock connect ./none -- /", 126, "cannot run /: permission denied"),

@@ -38,7 +38,7 @@ pub struct Send {
     kind: Option<i64>,
     /// Set the priority to P (POSIX; default: 0)
     ///
-    /// P is at most 32767. The highest priority is received first.
+    /// P is at most 32767. The message with the highest priority is received first.
     #[arg(long, value_name = "P", value_parser = priority)]
     priority: Option<u32>,
     /// Send each line as a message, without its newline

@@ -28,7 +28,8 @@ pub struct Wait {
     value: Option<i32>,
     /// Choose how to compare with VALUE (default: eq)
     ///
-    /// The word must be equal to VALUE (eq), not equal (ne), at least VALUE (ge) or at most VALUE (le).
+    /// shm wait ends when the word is: eq, equal to VALUE; ne, different from VALUE; ge, VALUE or more; le, VALUE or
+    /// less.
     #[arg(long, value_name = "eq|ne|ge|le", default_value = "eq", hide_possible_values = true)]
     until: Until,
     /// Wait until the word changes

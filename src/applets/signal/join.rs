@@ -24,7 +24,7 @@ use crate::sys::process::wait_status::{Ended, Stage, after};
 /// status of that process. Before Linux 6.15, the exit status can be unknown; the line then shows "ended".
 #[derive(Args)]
 pub struct Join {
-    /// Processes: PID, PID:INODE or PID@START
+    /// PIDs, or PID:INODE or PID@START to resist pid reuse
     #[arg(value_name = "PID", value_parser = parse, required = true, allow_negative_numbers = true)]
     processes: Vec<Process>,
     /// Return after N processes have exited (default: all)

@@ -31,10 +31,10 @@ const INTERVAL: Duration = Duration::from_millis(1);
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Send {
-    /// Signal: TERM, 15, RTMIN+3, or 0 (test only)
+    /// Signal: TERM, 15, RTMIN+3, or 0 (send nothing)
     #[arg(value_name = "SIG", value_parser = sent, allow_negative_numbers = true)]
     signal: Sent,
-    /// Processes: PID, PID:INODE or PID@START
+    /// PIDs, or PID:INODE or PID@START to resist pid reuse
     #[arg(value_name = "PID", value_parser = parse, required = true, allow_negative_numbers = true)]
     processes: Vec<Process>,
     /// Send the number N with SIG, as sigqueue(3) does

@@ -23,7 +23,7 @@ use crate::sys::signal::Set;
 /// accepts PID:INODE or PID@START instead of PID.
 #[derive(Args)]
 pub struct Stat {
-    /// Processes: PID, PID:INODE or PID@START
+    /// PIDs, or PID:INODE or PID@START to resist pid reuse
     #[arg(value_name = "PID", value_parser = parse, required = true, allow_negative_numbers = true)]
     processes: Vec<Process>,
     /// Show one line per thread

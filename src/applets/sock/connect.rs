@@ -47,7 +47,7 @@ pub struct Connect {
 
 fn descriptor(text: &str) -> Result<i32, String> {
     let number = digits(text).and_then(|number| i32::try_from(number).ok());
-    number.ok_or_else(|| "expected the number of a descriptor".into())
+    number.ok_or_else(|| "expected a descriptor number".into())
 }
 
 impl Verb for Connect {
