@@ -181,6 +181,21 @@ impl fmt::Display for Cause {
 
 impl std::error::Error for Cause {}
 
+/// Adds to the failure of a record its number, and how many were sent before. `what` is "line", for example, or empty
+/// if there is only one record.
+pub fn at_record(error: Error, what: &str, sent: u64) -> Error {
+    let cause = match error.downcast::<Cause>() {
+        Ok(cause) => cause,
+        Err(error) => return error,
+    };
+    let cause = match sent {
+        0 => cause,
+        1 => cause.note("1 message was sent before the failure"),
+        sent => cause.note(&format!("{sent} messages were sent before the failure")),
+    };
+    if what.is_empty() { cause.into() } else { Error::from(cause).context(format!("{what} {}", sent + 1)) }
+}
+
 /// The failures of a verb that tries all of its targets.
 #[derive(Debug)]
 pub struct Failures(pub Vec<Error>);

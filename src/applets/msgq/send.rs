@@ -13,7 +13,7 @@ use super::{CREATES, context, creatable, explain};
 use crate::applets::Verb;
 use crate::args::creating::Making;
 use crate::args::timeout::Timeout;
-use crate::exit::{Cause, Exit, bare};
+use crate::exit::{Cause, Exit, at_record, bare};
 use crate::output::notice::Notice;
 use crate::sys::input::{Input, Record};
 use crate::sys::message::Message;
@@ -124,19 +124,8 @@ impl Send {
             Some(errno) => explain(&self.target, errno).into(),
             None => error,
         };
-        let cause = match error.downcast::<Cause>() {
-            Ok(cause) => cause,
-            Err(error) => return error,
-        };
-        let cause = match sender.sent {
-            0 => cause,
-            1 => cause.note("1 message was sent before the failure"),
-            sent => cause.note(&format!("{sent} messages were sent before the failure")),
-        };
-        if what.is_empty() || (self.messages.len() == 1 && sender.sent == 0) {
-            return cause.into();
-        }
-        Error::from(cause).context(format!("{what} {}", sender.sent + 1))
+        let is_only = self.messages.len() == 1 && sender.sent == 0;
+        at_record(error, if is_only { "" } else { what }, sender.sent)
     }
 }
 
