@@ -267,11 +267,19 @@ pub const TABLE: &[Waits] = &[
         late: ["still no server after 120ms\n", "no server\n"],
         ..SEM
     },
+    Waits {
+        call: "sock send ./s x --await",
+        release: SERVE_ONCE,
+        show: "--list",
+        blocks_in: libc::SYS_ppoll,
+        verbose: "./s: no server yet",
+        late: ["still no server after 120ms\n", "no server\n"],
+        ..SEM
+    },
 ];
 
-/// Serves one connection.
-const SERVE_ONCE: &str =
-    "sh: python3 -c 'import socket; s = socket.socket(socket.AF_UNIX); s.bind(\"s\"); s.listen(); s.accept()'";
+/// Serves one connection, and reads what comes.
+const SERVE_ONCE: &str = "sh: python3 -c 'import socket; s = socket.socket(socket.AF_UNIX); s.bind(\"s\"); s.listen(); s.accept()[0].recv(9)'";
 
 impl Waits {
     /// Returns a world in which the call waits, and the blocker.

@@ -44,6 +44,7 @@ pub const VERBS: &[(&str, &str, &[&str])] = &[
     ("fifo", "send", &["write"]),
     ("pipe", "pv", &["meter"]),
     ("pipe", "progress", &["meter"]),
+    ("sock", "write", &["send"]),
     ("signal", "kill", &["send"]),
     ("signal", "timeout", &["run"]),
     ("signal", "waitpid", &["join"]),

@@ -109,6 +109,10 @@ const OBJECT: &str = "printf '0123456789abcdef' | ipcbox shm write /m --create";
 pub const LONG_FILE: &str = "ipcbox sem create first -q; yes junk | head -c 65520 >>/dev/shm/.ipcbox-names.$(id -u)";
 /// A server that sends back what one client has sent.
 const ECHO: &str = "python3 -c 'import os, socket; s = socket.socket(socket.AF_UNIX); s.bind(\"t\"); s.listen(); os.rename(\"t\", \"s\"); f = s.accept()[0].makefile(\"rwb\"); f.write(f.read()); f.flush()' & until [ -S s ]; do :; done";
+/// A server that reads what one client sends.
+const READER: &str = "python3 -c 'import os, socket; s = socket.socket(socket.AF_UNIX); s.bind(\"t\"); s.listen(); os.rename(\"t\", \"s\"); s.accept()[0].makefile(\"rb\").read()' & until [ -S s ]; do :; done";
+/// A socket of datagrams.
+const INBOX: &str = "python3 -c 'import socket, time; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(\"m\"); time.sleep(60)' & until [ -S m ]; do :; done";
 /// A socket that no process has.
 pub const STALE: &str = "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"s\")'";
 const SLEEPER: &str = "sleep 60 & echo $! >../pid; until grep -qsx sleep /proc/$!/comm; do :; done";
@@ -251,6 +255,10 @@ pub const LINES: &[Line] = &[
     line("sock connect ./s -w 5s -- sh -c 'echo in >&2'", ECHO),
     line("sock connect ./s -n", ""),
     line("sock connect ./s --await -w 10ms", ""),
+    line("sock send ./s one two", READER),
+    line("sock send ./s -w 5s <../lines", READER),
+    line("sock send dgram:m one two -w 5s", INBOX),
+    line("sock send ./s x -n", ""),
     line("sock rm s", STALE),
     line("sock rm s --force", STALE),
     line("ipcs-lite", "ipcbox sem create a; ipcbox msgq create q; ipcbox shm create m --size 10"),

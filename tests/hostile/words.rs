@@ -56,6 +56,8 @@ fn hostile_name_in_message_is_escaped() {
         &["sock", "connect", &format!("@{NAME}")],
         &["sock", "connect", &format!("no/{NAME}")],
         &["sock", "connect", &format!("tcp:{NAME}:1")],
+        &["sock", "send", NAME, "x"],
+        &["sock", "send", &format!("dgram:no/{NAME}"), "x"],
         &["sock", "rm", NAME],
         &["sock", "rm", &format!("no/{NAME}")],
         &["ipcrm-lite", NAME],

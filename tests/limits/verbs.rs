@@ -80,6 +80,7 @@ pub const VERBS: &[(&str, &str)] = &[
     ("", "signal stat PID --threads"),
     ("", "signal list"),
     ("", "sock connect ./s --await -n -E 0"),
+    ("", "sock send ./s x --await -n -E 0"),
     ("", "sock rm s --missing-ok"),
     ("sem create @a; shm create @a --size 1; msgq create @a", "ipcs-lite"),
     ("shm create /@m --size 64K", "ipcs-lite --posix --holders --json"),

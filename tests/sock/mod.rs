@@ -6,6 +6,7 @@ mod command;
 mod connect;
 mod lost;
 mod rm;
+mod send;
 mod servers;
 
 use std::io::{Read, Write};

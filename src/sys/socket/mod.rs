@@ -9,6 +9,7 @@
 pub mod datagram;
 pub mod diag;
 pub mod hosts;
+pub mod message;
 pub mod name;
 pub mod pass;
 pub mod takeover;
@@ -287,6 +288,11 @@ pub fn refuse_clients(listener: impl AsFd) -> Result<()> {
 /// Ends what is sent: the peer gets EOF, and can still send.
 pub fn end_sending(socket: impl AsFd) -> Result<()> {
     calls::shutdown(socket.as_fd().as_raw_fd(), Shutdown::Write)
+}
+
+/// Ends what is received: for a unix socket, the peer cannot send more. What has come can still be read, then EOF.
+pub fn end_receiving(socket: impl AsFd) -> Result<()> {
+    calls::shutdown(socket.as_fd().as_raw_fd(), Shutdown::Read)
 }
 
 /// A process at the other end of a unix socket.

@@ -26,9 +26,9 @@ use crate::sys::wait;
 use crate::text::quote;
 
 /// The first pause before another attempt, for servers whose start is no event.
-const FIRST: Duration = Duration::from_millis(1);
+pub const FIRST: Duration = Duration::from_millis(1);
 /// The longest one on this machine.
-const NEAR: Duration = Duration::from_millis(20);
+pub const NEAR: Duration = Duration::from_millis(20);
 /// The longest one for other machines, and for names.
 const FAR: Duration = Duration::from_millis(250);
 /// The pause while a local port has no listener, before TCP is tried all the same: a firewall can pass connections on.
