@@ -58,7 +58,8 @@ pub fn write_json(line: &mut String, text: &str) {
 
 /// Returns the width of a text on a terminal, in columns.
 pub fn width(text: &str) -> usize {
-    text.width()
+    // The fast path matters in listings of 10,000 objects.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) { text.len() } else { text.width() }
 }
 
 /// Pads a text on the right to a width in columns.

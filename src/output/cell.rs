@@ -112,26 +112,36 @@ impl Cell {
 
     /// Returns the value as text. On a terminal, control characters are escaped.
     pub fn text(&self, terminal: bool) -> String {
-        match self {
-            Self::Absent => String::new(),
-            Self::Unknown => "-".into(),
-            Self::Number(number) => number.to_string(),
-            Self::Large(number) => number.to_string(),
-            Self::Word(word) => (*word).to_owned(),
-            Self::Text(text) | Self::Short(text, _) if terminal => visible(text, &[]),
-            Self::Text(text) | Self::Short(text, _) => text.clone(),
-            Self::Flag(flag) => if *flag { "yes" } else { "no" }.into(),
-            Self::Seconds(time) => format!("{:.6}", time.as_secs_f64()),
-            Self::List(cells) => cells.iter().map(|cell| cell.text(terminal)).collect::<Vec<_>>().join(" "),
-            Self::Records(records) => {
-                let cells = |record: &Vec<(_, Self)>| {
-                    let texts = record.iter().map(|(_, cell)| cell.text(terminal));
-                    texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
-                };
-                records.iter().map(cells).collect::<Vec<_>>().join(", ")
-            }
-        }
+        let mut text = String::new();
+        self.write(&mut text, terminal);
+        text
     }
+
+    /// Appends the value as text.
+    pub(super) fn write(&self, out: &mut String, terminal: bool) {
+        let _ = match self {
+            Self::Absent => Ok(()),
+            Self::Unknown => out.write_char('-'),
+            Self::Number(number) => write!(out, "{number}"),
+            Self::Large(number) => write!(out, "{number}"),
+            Self::Word(word) => out.write_str(word),
+            Self::Text(text) | Self::Short(text, _) if terminal => out.write_str(&visible(text, &[])),
+            Self::Text(text) | Self::Short(text, _) => out.write_str(text),
+            Self::Flag(flag) => out.write_str(if *flag { "yes" } else { "no" }),
+            Self::Seconds(time) => write!(out, "{:.6}", time.as_secs_f64()),
+            Self::List(cells) => out.write_str(&texts(cells.iter(), terminal)),
+            Self::Records(records) => {
+                let record = |record: &Vec<(_, Self)>| texts(record.iter().map(|(_, cell)| cell), terminal);
+                out.write_str(&records.iter().map(record).collect::<Vec<_>>().join(", "))
+            }
+        };
+    }
+}
+
+/// Returns the texts of some cells, without empty ones.
+fn texts<'a>(cells: impl Iterator<Item = &'a Cell>, terminal: bool) -> String {
+    let texts = cells.map(|cell| cell.text(terminal)).filter(|text| !text.is_empty());
+    texts.collect::<Vec<_>>().join(" ")
 }
 
 /// Appends a JSON string. The fast path for texts without escapes matters in listings of 100,000 objects.

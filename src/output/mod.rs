@@ -5,6 +5,7 @@
 
 mod cell;
 mod data;
+mod grid;
 mod help;
 mod lines;
 mod names;
@@ -22,9 +23,10 @@ use crate::args::format::{Color, Showing, Streaming};
 use crate::args::timeout::Quiet;
 use crate::exit::{Cause, lines};
 use crate::sys::{fds, terminal};
-use crate::text::{line, pad, pad_left, visible, width};
+use crate::text::{line, visible};
 pub use cell::Cell;
 pub use data::json_data;
+use grid::Grid;
 pub use lines::Lines;
 pub use names::{Names, remember};
 
@@ -67,15 +69,17 @@ pub fn show<R>(columns: &[Column<R>], records: &[R], how: &Showing, single: bool
         let mut some = records.chunks(256);
         return some.try_for_each(|some| print(json_lines(&chosen, some, absent).as_bytes()));
     }
-    let rows: Vec<Vec<Cell>> =
-        records.iter().map(|record| chosen.iter().map(|column| (column.get)(record)).collect()).collect();
+    if records.is_empty() {
+        return Ok(());
+    }
     let keys: Vec<&str> = chosen.iter().map(|column| column.key).collect();
-    let paint = Paint::decide(how.color);
-    let text = match &rows[..] {
-        [] => return Ok(()),
-        [row] if one => fields(&keys, row, paint),
-        rows => table(&keys, rows, how.no_header, paint),
-    };
+    let mut grid = Grid::new(&keys, Paint::decide(how.color));
+    for record in records {
+        for column in &chosen {
+            grid.add(&(column.get)(record));
+        }
+    }
+    let text = if one { grid.fields() } else { grid.table(how.no_header) };
     print(text.as_bytes())
 }
 
@@ -208,38 +212,6 @@ fn json_lines<R>(columns: &[&Column<R>], records: &[R], absent: Absent) -> Strin
         lines.push('\n');
     }
     lines
-}
-
-fn fields(keys: &[&str], row: &[Cell], paint: Paint) -> String {
-    let width = keys.iter().map(|key| key.len()).max().unwrap_or(0);
-    let line = |(key, cell): (&&str, &Cell)| {
-        let title = paint.title(&format!("{:width$}", key.to_uppercase()));
-        format!("{title}  {}\n", cell.text(paint.terminal))
-    };
-    keys.iter().zip(row).map(line).collect()
-}
-
-fn table(keys: &[&str], rows: &[Vec<Cell>], no_header: bool, paint: Paint) -> String {
-    let texts = |row: &Vec<Cell>| row.iter().map(|cell| cell.text(paint.terminal)).collect();
-    let body: Vec<Vec<String>> = rows.iter().map(texts).collect();
-    let titles: Vec<String> = keys.iter().map(|key| key.to_uppercase()).collect();
-    let header = (!no_header).then_some(&titles);
-    let lines = || header.into_iter().chain(&body);
-    let column = |n: usize| {
-        let width = lines().map(|line| width(&line[n])).max();
-        let is_number = rows.iter().any(|row| row[n].is_number());
-        (width.unwrap_or(0), is_number)
-    };
-    let columns: Vec<(usize, bool)> = (0..keys.len()).map(column).collect();
-    let padded = |line: &Vec<String>| {
-        let cells = line.iter().zip(&columns);
-        let cells =
-            cells.map(|(cell, (width, is_number))| if *is_number { pad_left(cell, *width) } else { pad(cell, *width) });
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    let header = header.map(|titles| paint.title(&padded(titles)));
-    let lines = header.into_iter().chain(body.iter().map(padded));
-    lines.map(|line| line + "\n").collect()
 }
 
 /// The look of a table, decided once per call.
