@@ -32,6 +32,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "sys/signal/mod.rs",
     "sys/signal/signalfd.rs",
     "sys/socket/mod.rs",
+    "sys/socket/owners.rs",
     "sys/socket/pass.rs",
     "sys/sysv/mod.rs",
     "sys/sysv/msg.rs",

@@ -13,30 +13,32 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType
 use nix::sys::stat::fstat;
 
 use super::SocketFile;
+use crate::sys::fifo::Seen;
 use crate::sys::holders::Place;
 use crate::sys::interrupt::retry;
 
 /// The state of a TCP socket that listens, TCP_LISTEN of the kernel.
-const LISTEN: u8 = 10;
-/// The families, and the protocol.
+pub(super) const LISTEN: u8 = 10;
+/// The families, and the protocols.
 const LOCAL: u8 = libc::AF_UNIX as u8;
 const FOUR: u8 = libc::AF_INET as u8;
 const SIX: u8 = libc::AF_INET6 as u8;
-const TCP: u8 = libc::IPPROTO_TCP as u8;
+pub(super) const TCP: u8 = libc::IPPROTO_TCP as u8;
+pub(super) const UDP: u8 = libc::IPPROTO_UDP as u8;
 /// SOCK_DIAG_BY_FAMILY.
 const BY_FAMILY: u16 = 20;
 const REQUEST: u16 = libc::NLM_F_REQUEST as u16;
-const DUMP: u16 = REQUEST | libc::NLM_F_DUMP as u16;
+pub(super) const DUMP: u16 = REQUEST | libc::NLM_F_DUMP as u16;
 /// UDIAG_SHOW_NAME, and UDIAG_SHOW_VFS.
-const SHOW_NAME: u32 = 1;
-const SHOW_FILE: u32 = 2;
+pub(super) const SHOW_NAME: u32 = 1;
+pub(super) const SHOW_FILE: u32 = 2;
 /// Their attributes, UNIX_DIAG_NAME and UNIX_DIAG_VFS.
-const NAME: u16 = 0;
-const FILE: u16 = 1;
+pub(super) const NAME: u16 = 0;
+pub(super) const FILE: u16 = 1;
 /// Bytes of `struct nlmsghdr`, `struct unix_diag_msg`, and `struct inet_diag_msg`.
 const HEAD: usize = 16;
-const UNIX: usize = 16;
-const INET: usize = 72;
+pub(super) const UNIX: usize = 16;
+pub(super) const INET: usize = 72;
 /// The largest message of a dump.
 const LARGEST: usize = 64 << 10;
 
@@ -64,7 +66,7 @@ impl Diag {
         // For a single socket, the answer of a kernel without this is that of a missing socket. For a dump of no state
         // it is an error.
         let nothing = SocketAddr::from(([0, 0, 0, 0], 0));
-        diag.ask(DUMP, &inet(nothing, nothing, 0))?;
+        diag.ask(DUMP, &inet(TCP, nothing, nothing, 0))?;
         dump(&diag.0, |_| None::<()>)?;
         Ok(diag)
     }
@@ -76,7 +78,7 @@ impl Diag {
 
     /// Like [`tcp`](Self::tcp), but returns the listener that would accept such a connection if there is none.
     fn lookup(&self, own: SocketAddr, other: SocketAddr) -> Result<Option<Tcp>> {
-        self.ask(REQUEST, &inet(own, other, u32::MAX))?;
+        self.ask(REQUEST, &inet(TCP, own, other, u32::MAX))?;
         let mut answer = vec![0; LARGEST];
         let length = retry(|| recv(self.0.as_raw_fd(), &mut answer, MsgFlags::empty()))?;
         match next(&answer[..length]) {
@@ -111,8 +113,7 @@ impl Diag {
 /// Returns the socket that is bound to a file, as `/proc/PID/fd` shows it; `None` if there is none in this network
 /// namespace. The kernel lists all sockets for that.
 pub fn bound_to(file: &SocketFile) -> Result<Option<Place>> {
-    let wanted = [(file.seen.inode as u32).to_ne_bytes(), kernel_device(file.seen.device).to_ne_bytes()].concat();
-    find(SHOW_FILE, FILE, &wanted)
+    find(SHOW_FILE, FILE, &place(&file.seen))
 }
 
 /// Like [`bound_to`], for an abstract name.
@@ -123,35 +124,39 @@ pub fn bound_to_name(name: &[u8]) -> Result<Option<Place>> {
 /// Returns the unix socket that has this attribute with this value.
 fn find(show: u32, attribute: u16, wanted: &[u8]) -> Result<Option<Place>> {
     let netlink = netlink()?;
-    let mut body = [0; 24];
-    body[0] = LOCAL;
-    body[4..8].copy_from_slice(&u32::MAX.to_ne_bytes());
-    body[12..16].copy_from_slice(&show.to_ne_bytes());
-    request(&netlink, DUMP, &body)?;
+    request(&netlink, DUMP, &unix(u32::MAX, show))?;
     let device = fstat(&netlink)?.st_dev;
     dump(&netlink, |body| {
-        let mut rest = body.get(UNIX..)?;
-        while let [a, b, c, d, ..] = *rest {
-            let length = usize::from(u16::from_ne_bytes([a, b]));
-            if u16::from_ne_bytes([c, d]) == attribute && rest.get(4..length)? == wanted {
-                return Some((device, word(body, 4).into()));
-            }
-            rest = rest.get(length.next_multiple_of(4)..)?;
-        }
-        None
+        let is_it = attributes(body.get(UNIX..)?).any(|found| found == (attribute, wanted));
+        is_it.then(|| (device, word(body, 4).into()))
     })
 }
 
-/// Returns the device of a file as the kernel writes it there: stat(2) has the bits in another order.
-fn kernel_device(device: u64) -> u32 {
-    libc::major(device) << 20 | libc::minor(device)
+/// Splits the attributes that follow a message: their types and values.
+pub(super) fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let [a, b, c, d, ..] = *rest else { return None };
+        let length = usize::from(u16::from_ne_bytes([a, b]));
+        let value = rest.get(4..length)?;
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((u16::from_ne_bytes([c, d]), value))
+    })
 }
 
-fn netlink() -> Result<OwnedFd> {
+/// Returns a file as the kernel writes it there: inode and device, whose bits stat(2) has in another order.
+pub(super) fn place(file: &Seen) -> [u8; 8] {
+    let device = libc::major(file.device) << 20 | libc::minor(file.device);
+    let mut bytes = [0; 8];
+    bytes[..4].copy_from_slice(&(file.inode as u32).to_ne_bytes());
+    bytes[4..].copy_from_slice(&device.to_ne_bytes());
+    bytes
+}
+
+pub(super) fn netlink() -> Result<OwnedFd> {
     socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkSockDiag)
 }
 
-fn request(netlink: &OwnedFd, how: u16, body: &[u8]) -> Result<()> {
+pub(super) fn request(netlink: &OwnedFd, how: u16, body: &[u8]) -> Result<()> {
     let length = u32::try_from(HEAD + body.len()).map_err(|_| Errno::EMSGSIZE)?;
     let mut message = length.to_ne_bytes().to_vec();
     message.extend([BY_FAMILY.to_ne_bytes(), how.to_ne_bytes()].concat());
@@ -161,14 +166,15 @@ fn request(netlink: &OwnedFd, how: u16, body: &[u8]) -> Result<()> {
 }
 
 /// Reads the answers to a dump, and returns the first result of `look`. The rest is then left unread.
-fn dump<T>(netlink: &OwnedFd, mut look: impl FnMut(&[u8]) -> Option<T>) -> Result<Option<T>> {
+pub(super) fn dump<T>(netlink: &OwnedFd, mut look: impl FnMut(&[u8]) -> Option<T>) -> Result<Option<T>> {
     let mut answers = vec![0; LARGEST];
     loop {
         let length = retry(|| recv(netlink.as_raw_fd(), &mut answers, MsgFlags::empty()))?;
         let mut rest = &answers[..length];
         while let Some((kind, body, after)) = next(rest) {
             match kind {
-                libc::NLMSG_DONE => return Ok(None),
+                // The end has the error of a dump that failed.
+                libc::NLMSG_DONE => return failure(body).map(|()| None),
                 libc::NLMSG_ERROR => failure(body)?,
                 _ => {
                     if let Some(found) = look(body) {
@@ -198,14 +204,23 @@ fn failure(body: &[u8]) -> Result<()> {
 }
 
 /// Returns the 32 bits at this place, which must be there.
-fn word(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-/// Returns a `struct inet_diag_req_v2` for TCP.
-fn inet(own: SocketAddr, other: SocketAddr, states: u32) -> [u8; 56] {
+/// Returns a `struct unix_diag_req` for sockets in these states, with these attributes.
+pub(super) fn unix(states: u32, show: u32) -> [u8; 24] {
+    let mut request = [0; 24];
+    request[0] = LOCAL;
+    request[4..8].copy_from_slice(&states.to_ne_bytes());
+    request[12..16].copy_from_slice(&show.to_ne_bytes());
+    request
+}
+
+/// Returns a `struct inet_diag_req_v2`.
+pub(super) fn inet(protocol: u8, own: SocketAddr, other: SocketAddr, states: u32) -> [u8; 56] {
     let mut request = [0; 56];
-    request[..2].copy_from_slice(&[if own.is_ipv4() { FOUR } else { SIX }, TCP]);
+    request[..2].copy_from_slice(&[if own.is_ipv4() { FOUR } else { SIX }, protocol]);
     request[4..8].copy_from_slice(&states.to_ne_bytes());
     for (address, port, at) in [(own, 8, 12), (other, 10, 28)] {
         request[port..port + 2].copy_from_slice(&address.port().to_be_bytes());

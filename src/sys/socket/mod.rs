@@ -9,8 +9,10 @@
 pub mod datagram;
 pub mod diag;
 pub mod hosts;
+pub mod listed;
 pub mod message;
 pub mod name;
+pub mod owners;
 pub mod pass;
 pub mod takeover;
 
