@@ -237,6 +237,7 @@ const SHOWING: &[(&str, &str, &str, &str)] = &[
     ("signal send", "sleep 100 >out 2>&1 & pid=$!", "TERM $pid --wait 60s", "result,pid"),
     ("signal wait", "trap '' USR1; (while kill -USR1 $$; do sleep 0.01; done) >out 2>&1 &", "USR1", "signal,number"),
     ("ipcs-lite", "ipcbox sem create $NAME-s -q", "$NAME-s", "mode,id"),
+    ("sock stat", "[ -e s ] || python3 -c 'import socket; socket.socket(1).bind(\"s\")'", "./s", "state,address"),
     ("ipcrm-lite", "ipcbox sem create $NAME-s -q", "$NAME-s --dry-run", "mode,id"),
 ];
 

@@ -132,6 +132,30 @@ impl Address {
     }
 }
 
+/// Returns the address of a unix socket from the name that the kernel has: a path, or a NUL and an abstract name.
+/// `None`: the socket has no name.
+pub fn of_unix(kind: Type, name: &[u8]) -> Option<String> {
+    let prefix = match kind {
+        Type::Stream => "",
+        Type::Dgram => "dgram:",
+        Type::Seqpacket => "seqpacket:",
+    };
+    let text = String::from_utf8_lossy(name);
+    Some(match name {
+        [] => return None,
+        [0, short @ ..] => {
+            let short = short.strip_prefix(PREFIX).filter(|_| kind == Type::Stream).map(String::from_utf8_lossy);
+            match short.filter(|short| self::name(short).is_ok()) {
+                Some(short) => short.into_owned(),
+                // As in /proc/net/unix.
+                None => format!("{prefix}{}", text.replace('\0', "@")),
+            }
+        }
+        _ if kind == Type::Stream && !matches!(endpoint(name), Ok(Endpoint::Path(..))) => format!("unix:{text}"),
+        _ => format!("{prefix}{text}"),
+    })
+}
+
 fn no(words: impl Into<String>) -> NoAddress {
     NoAddress { words: words.into(), meant: None }
 }

@@ -6,6 +6,7 @@ pub mod filter;
 pub mod find;
 pub mod process;
 pub mod remove;
+pub mod sockets;
 pub mod usage;
 pub mod users;
 

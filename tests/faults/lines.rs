@@ -113,6 +113,8 @@ const ECHO: &str = "python3 -c 'import os, socket; s = socket.socket(socket.AF_U
 const READER: &str = "python3 -c 'import os, socket; s = socket.socket(socket.AF_UNIX); s.bind(\"t\"); s.listen(); os.rename(\"t\", \"s\"); s.accept()[0].makefile(\"rb\").read()' & until [ -S s ]; do :; done";
 /// A socket of datagrams.
 const INBOX: &str = "python3 -c 'import socket, time; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(\"m\"); time.sleep(60)' & until [ -S m ]; do :; done";
+/// A process with sockets.
+const SOCKETS: &str = "python3 -c 'import os, signal, socket; s = socket.create_server(\"s\", family=socket.AF_UNIX); t = socket.create_server((\"127.0.0.1\", 0)); open(\"t\", \"w\").write(str(os.getpid())); os.rename(\"t\", \"../pid\"); signal.pause()' & until [ -s ../pid ]; do :; done";
 /// A socket that no process has.
 pub const STALE: &str = "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"s\")'";
 const SLEEPER: &str = "sleep 60 & echo $! >../pid; until grep -qsx sleep /proc/$!/comm; do :; done";
@@ -259,6 +261,8 @@ pub const LINES: &[Line] = &[
     line("sock send ./s -w 5s <../lines", READER),
     line("sock send dgram:m one two -w 5s", INBOX),
     line("sock send ./s x -n", ""),
+    line("sock stat ./s", STALE),
+    line("sock stat --pid $(cat ../pid)", SOCKETS),
     line("sock rm s", STALE),
     line("sock rm s --force", STALE),
     line("ipcs-lite", "ipcbox sem create a; ipcbox msgq create q; ipcbox shm create m --size 10"),

@@ -3,7 +3,9 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::process::{Command, Stdio};
 
 use nix::pty::openpty;
@@ -58,6 +60,10 @@ fn hostile_name_in_message_is_escaped() {
         &["sock", "connect", &format!("tcp:{NAME}:1")],
         &["sock", "send", NAME, "x"],
         &["sock", "send", &format!("dgram:no/{NAME}"), "x"],
+        &["sock", "stat", NAME],
+        &["sock", "stat", &format!("./{NAME}")],
+        &["sock", "stat", &format!("@{NAME}")],
+        &["sock", "stat", "--pid", NAME],
         &["sock", "rm", NAME],
         &["sock", "rm", &format!("no/{NAME}")],
         &["ipcrm-lite", NAME],
@@ -87,6 +93,8 @@ fn hostile_name_in_table_is_escaped() {
     // A process with such a name, which holds objects of all kinds.
     let program = world.copy("/bin/sleep", &format!("e{evil}"));
     world.call("fifo create f").ok();
+    let address = SocketAddr::from_abstract_name(world.name(evil)).unwrap();
+    let _listener = UnixListener::bind_addr(&address).unwrap();
     let holder = world
         .call("sem run @s --slots 1 -- sh -c")
         .args(["exec \"$0\" 100 <>f", &program.display().to_string()])
@@ -100,6 +108,7 @@ fn hostile_name_in_table_is_escaped() {
         &format!("signal send 0 {pid}"),
         &format!("signal send TERM {pid} --dry-run"),
         "ipcs-lite -s --holders",
+        "sock stat --listening",
         "fifo rm f",
     ] {
         let terminal = openpty(None, None).expect("a pseudo-terminal");

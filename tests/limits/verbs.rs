@@ -81,6 +81,7 @@ pub const VERBS: &[(&str, &str)] = &[
     ("", "signal list"),
     ("", "sock connect ./s --await -n -E 0"),
     ("", "sock send ./s x --await -n -E 0"),
+    ("", "sock stat --listening"),
     ("", "sock rm s --missing-ok"),
     ("sem create @a; shm create @a --size 1; msgq create @a", "ipcs-lite"),
     ("shm create /@m --size 64K", "ipcs-lite --posix --holders --json"),

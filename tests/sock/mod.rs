@@ -8,6 +8,7 @@ mod lost;
 mod rm;
 mod send;
 mod servers;
+mod stat;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

@@ -7,6 +7,7 @@ mod connect;
 mod endpoint;
 mod rm;
 mod send;
+mod stat;
 
 use super::{Applet, Entry};
 
@@ -15,5 +16,10 @@ pub const APPLET: Applet = Applet {
     name: "sock",
     summary: "Connect to unix and TCP sockets without losing a byte",
     example: "ipcbox sock connect ./db.sock <request >reply",
-    verbs: &[Entry::of::<connect::Connect>(), Entry::of::<send::Send>(), Entry::of::<rm::Rm>()],
+    verbs: &[
+        Entry::of::<connect::Connect>(),
+        Entry::of::<send::Send>(),
+        Entry::of::<stat::Stat>(),
+        Entry::of::<rm::Rm>(),
+    ],
 };

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,14 +9,13 @@ use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
-use super::{addresses, directory, explain_path, missing, not_a_socket};
+use super::{addresses, directory, explain_path, inherited, missing, not_a_socket, or_file};
 use crate::args::address::{Address, Endpoint, Host};
 use crate::args::creating::user;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::output::notice::Notice;
 use crate::sys::deadline::Deadline;
-use crate::sys::fds;
 use crate::sys::fifo::{self, Kind};
 use crate::sys::inotify::Watch;
 use crate::sys::socket::diag::Diag;
@@ -121,7 +119,7 @@ impl Client<'_> {
                 ports.begin();
                 self.at_port(*kind, &ips, *port, deadline, ports)
             }
-            Endpoint::Inherited(number) => inherited(*number),
+            Endpoint::Inherited(number) => connected(*number),
         }
     }
 
@@ -146,7 +144,7 @@ impl Client<'_> {
     fn at_name(&self, kind: Type, name: &[u8], deadline: Deadline) -> Result<OwnedFd> {
         let peer = Peer::Abstract(name);
         let socket = self.reach(kind, &peer, deadline).map_err(|errno| match errno {
-            Errno::ECONNREFUSED => self.no_name(errno),
+            Errno::ECONNREFUSED => or_file(missing(errno, "no server"), self.address),
             Errno::EPROTOTYPE => wrong_type(kind, &peer, &format!("@{}", String::from_utf8_lossy(name))),
             Errno::EAGAIN => self.full(),
             errno => Cause::plain(errno),
@@ -209,13 +207,6 @@ impl Client<'_> {
         let words = format!("the server belongs to {}{pid}", user(uid));
         bail!(Cause::new(Exit::Denied, words).hint("add --foreign to accept it"))
     }
-
-    fn no_name(&self, errno: Errno) -> Cause {
-        let cause = missing(errno, "no server");
-        let typed = self.address.typed();
-        let is_path = !typed.as_bytes().contains(&b'@') && fifo::look(Path::new(typed)).is_ok();
-        if is_path { cause.hint(format!("use ./{} for the file", quote(&self.address.to_string()))) } else { cause }
-    }
 }
 
 fn wrong_type(kind: Type, peer: &Peer, place: &str) -> Cause {
@@ -236,11 +227,9 @@ fn server(socket: &OwnedFd) -> Result<(u32, Option<i32>)> {
     Ok((server.uid, Some(server.pid).filter(|pid| *pid > 0)))
 }
 
-fn inherited(number: i32) -> Result<OwnedFd> {
-    let socket = fds::copy_of(number).map_err(|errno| missing(errno, "the descriptor is not open"))?;
-    let listens = socket::is_listening(&socket)
-        .map_err(|errno| Cause::from_errno(errno, "the descriptor is not a socket").exit(Exit::Exists))?;
-    if listens {
+fn connected(number: i32) -> Result<OwnedFd> {
+    let socket = inherited(number)?;
+    if socket::is_listening(&socket)? {
         bail!(Cause::new(Exit::Exists, "the socket is listening, not connected"));
     }
     socket::peer_address(&socket).map_err(|errno| missing(errno, "the socket is not connected"))?;

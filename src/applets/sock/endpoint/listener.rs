@@ -8,14 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 
-use super::{addresses, explain_refusal, missing};
+use super::{addresses, explain_refusal, inherited};
 use crate::args::address::{Address, Endpoint, Host};
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::objects::users::{self, User};
 use crate::output;
 use crate::sys::deadline::Deadline;
-use crate::sys::fds;
 use crate::sys::socket::takeover::Bound;
 use crate::sys::socket::{self, Type};
 use crate::sys::wait::interruptible;
@@ -138,7 +137,7 @@ impl Opening<'_> {
                 at_port(*kind, host, &ips, *port)?.into_iter().map(with_address).collect::<nix::Result<_>>()?
             }
             Endpoint::Inherited(number) => {
-                let socket = inherited(*number)?;
+                let socket = listening(*number)?;
                 let (kind, inet) = (socket::type_of(&socket)?, socket::own_address(&socket)?);
                 inet.map_or(Ok(()), |inet| self.admits(inet.ip()))?;
                 vec![listener(kind, Socket::Other(socket), inet, true)]
@@ -214,11 +213,9 @@ fn bind_each(kind: Type, ips: &[IpAddr], mut port: u16, bound: &mut Vec<OwnedFd>
     absent.filter(|_| bound.is_empty()).map_or(Ok(()), Err)
 }
 
-fn inherited(number: i32) -> Result<OwnedFd> {
-    let socket = fds::copy_of(number).map_err(|errno| missing(errno, "the descriptor is not open"))?;
-    let kind = socket::type_of(&socket)
-        .map_err(|errno| Cause::from_errno(errno, "the descriptor is not a socket").exit(Exit::Exists))?;
-    if kind != Type::Dgram && !socket::is_listening(&socket)? {
+fn listening(number: i32) -> Result<OwnedFd> {
+    let socket = inherited(number)?;
+    if socket::type_of(&socket)? != Type::Dgram && !socket::is_listening(&socket)? {
         bail!(Cause::new(Exit::Exists, "the socket is not listening"));
     }
     Ok(socket)

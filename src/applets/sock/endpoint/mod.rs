@@ -9,22 +9,27 @@ pub mod listener;
 pub mod messages;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::{Error, Result};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
-use crate::args::address::Host;
+use crate::args::address::{Address, Host};
 use crate::args::creating::user;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::objects::users::{self, User};
 use crate::sys::deadline::Deadline;
+use crate::sys::fds;
 use crate::sys::fifo::{self, Kind};
 use crate::sys::holders::Holder;
 use crate::sys::socket::hosts::{self, Unresolved};
 use crate::sys::socket::takeover::Refused;
+use crate::sys::socket::type_of;
+use crate::text::quote;
 
 /// Explains a failed call on the file of a socket.
 pub fn explain_path(path: &Path, errno: Errno) -> Cause {
@@ -115,6 +120,20 @@ pub fn not_a_socket(path: &Path, kind: Kind) -> Cause {
         Ok(target) if kind == Kind::Link => cause.hint(format!("use {}", target.display())),
         _ => cause,
     }
+}
+
+/// Returns a copy of a socket that the caller has inherited.
+pub fn inherited(number: i32) -> Result<OwnedFd, Cause> {
+    let socket = fds::copy_of(number).map_err(|errno| missing(errno, "the descriptor is not open"))?;
+    let not_one = |errno| Cause::from_errno(errno, "the descriptor is not a socket").exit(Exit::Exists);
+    type_of(&socket).map(|_| socket).map_err(not_one)
+}
+
+/// Adds the hint to a failure on a name that a file has.
+pub fn or_file(cause: Cause, address: &Address) -> Cause {
+    let typed = address.typed();
+    let is_path = !typed.as_bytes().contains(&b'@') && fifo::look(Path::new(typed)).is_ok();
+    if is_path { cause.hint(format!("use ./{} for the file", quote(&address.to_string()))) } else { cause }
 }
 
 /// Returns the directory of a path.
