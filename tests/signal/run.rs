@@ -112,7 +112,7 @@ fn signals_of_the_c_library_kill_as_such() {
 fn contradictory_options_are_refused() {
     let world = World::new();
     for (words, printed) in [
-        ("--map TERM=KILL", "a signal cannot be translated to KILL"),
+        ("--map TERM=KILL", "cannot translate a signal to KILL"),
         ("--map KILL=TERM", "no process can catch, block or ignore KILL"),
         ("--map TERM", "TERM=INT), or A= to drop signal A"),
         ("--map TERM=TREM", "did you mean 'TERM'"),

@@ -73,7 +73,7 @@ fn pair(text: &str) -> Result<Pair, String> {
         to => Some(parse(to)?),
     };
     if to == Some(Signal::KILL) {
-        return Err("a signal cannot be translated to KILL; use --max-time or ipcbox signal send KILL".into());
+        return Err("cannot translate a signal to KILL; to limit the run time of CMD, use --max-time".into());
     }
     Ok(Pair(catchable(from)?, to))
 }
