@@ -269,7 +269,9 @@ fn listed<T: Table>() -> Option<Listing<T::Stat>> {
             }
             if number > 1 {
                 let stat = T::line(&mut Words(line.split_ascii_whitespace()));
-                return stat.ok_or_else(|| Error::other(format!("line {number} of {path} has an unknown format"))).map(Some);
+                return stat
+                    .ok_or_else(|| Error::other(format!("line {number} of {path} has an unknown format")))
+                    .map(Some);
             }
         }
     };
