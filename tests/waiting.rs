@@ -276,10 +276,34 @@ pub const TABLE: &[Waits] = &[
         late: ["still no server after 120ms\n", "no server\n"],
         ..SEM
     },
+    Waits {
+        call: "sock wait ./s",
+        release: LISTEN,
+        show: "--list",
+        blocks_in: libc::SYS_ppoll,
+        verbose: "./s: no server yet",
+        late: ["still no server after 120ms\n", "no server\n"],
+        ..SEM
+    },
 ];
 
 /// Serves one connection, and reads what comes.
 const SERVE_ONCE: &str = "sh: python3 -c 'import socket; s = socket.socket(socket.AF_UNIX); s.bind(\"s\"); s.listen(); s.accept()[0].recv(9)'";
+
+/// Listens until the waiting call has exited.
+const LISTEN: &str = "sh: python3 -c '
+import os, socket, time
+s = socket.socket(socket.AF_UNIX)
+s.bind(\"t\")
+s.listen()
+os.rename(\"t\", \"s\")
+def runs():
+    try:
+        return open(\"/proc/WAITER/stat\").read().rsplit(\")\")[-1][1] != \"Z\"
+    except OSError:
+        return False
+while runs():
+    time.sleep(0.01)' >/dev/null 2>&1 & until [ -S s ]; do :; done";
 
 impl Waits {
     /// Returns a world in which the call waits, and the blocker.

@@ -13,8 +13,8 @@ use crate::sys::holders::{self, Holder, Index, Open, Place};
 use crate::sys::message::{Waits, Which};
 use crate::sys::posix::mq;
 use crate::sys::process::{self, Blocked};
-use crate::sys::socket::SocketFile;
 use crate::sys::socket::diag::{self, Diag};
+use crate::sys::socket::{SocketFile, Type};
 use crate::sys::sysv::msg;
 use crate::sys::sysv::sem::Set;
 use crate::text::{counted, visible};
@@ -308,7 +308,7 @@ pub fn at_name(name: &[u8]) -> Vec<User> {
 /// Returns the processes that have the TCP socket open that listens at an address, likewise.
 pub fn at_port(at: SocketAddr) -> Vec<User> {
     let find = |diag: Diag| diag.listener(at)?.map(|socket| diag.place(socket)).transpose();
-    of_socket(Diag::open().and_then(find).ok().flatten())
+    of_socket(Diag::open(Type::Stream).and_then(find).ok().flatten())
 }
 
 fn of_socket(socket: Option<Place>) -> Vec<User> {

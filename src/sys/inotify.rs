@@ -44,12 +44,14 @@ impl Watch {
         Ok(Self(inotify))
     }
 
-    /// Discards all pending events.
-    pub fn clear(&self) -> Result<()> {
+    /// Discards all pending events. Returns whether the watched file is still in its place.
+    pub fn clear(&self) -> Result<bool> {
+        let gone = AddWatchFlags::IN_DELETE_SELF | AddWatchFlags::IN_MOVE_SELF | AddWatchFlags::IN_IGNORED;
+        let mut is_there = true;
         loop {
             match retry(|| self.0.read_events()) {
-                Ok(_) => {}
-                Err(Errno::EAGAIN) => return Ok(()),
+                Ok(events) => is_there &= !events.iter().any(|event| event.mask.intersects(gone)),
+                Err(Errno::EAGAIN) => return Ok(is_there),
                 Err(errno) => return Err(errno),
             }
         }

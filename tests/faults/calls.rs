@@ -181,6 +181,7 @@ pub const CALLS: &[Call] = &[
     (libc::SYS_brk, "brk", &[ENOMEM]),
     (libc::SYS_mlock, "mlock", &[EAGAIN, EINVAL, ENOMEM, EPERM]),
     (libc::SYS_socket, "socket", &[EACCES, EAFNOSUPPORT, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTONOSUPPORT]),
+    (libc::SYS_socketpair, "socketpair", &[EAFNOSUPPORT, EMFILE, ENFILE, ENOMEM, EOPNOTSUPP, EPROTONOSUPPORT]),
     (
         libc::SYS_connect,
         "connect",

@@ -115,6 +115,8 @@ const READER: &str = "python3 -c 'import os, socket; s = socket.socket(socket.AF
 const INBOX: &str = "python3 -c 'import socket, time; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(\"m\"); time.sleep(60)' & until [ -S m ]; do :; done";
 /// A process with sockets.
 const SOCKETS: &str = "python3 -c 'import os, signal, socket; s = socket.create_server(\"s\", family=socket.AF_UNIX); t = socket.create_server((\"127.0.0.1\", 0)); open(\"t\", \"w\").write(str(os.getpid())); os.rename(\"t\", \"../pid\"); signal.pause()' & until [ -s ../pid ]; do :; done";
+/// A server that is never connected to.
+const LISTENER: &str = "python3 -c 'import os, socket; s = socket.socket(socket.AF_UNIX); s.bind(\"t\"); s.listen(); os.rename(\"t\", \"s\"); s.accept()' & until [ -S s ]; do :; done";
 /// A socket that no process has.
 pub const STALE: &str = "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"s\")'";
 const SLEEPER: &str = "sleep 60 & echo $! >../pid; until grep -qsx sleep /proc/$!/comm; do :; done";
@@ -263,6 +265,11 @@ pub const LINES: &[Line] = &[
     line("sock send ./s x -n", ""),
     line("sock stat ./s", STALE),
     line("sock stat --pid $(cat ../pid)", SOCKETS),
+    line("sock wait ./s @none -n", LISTENER),
+    line("sock wait ./s -w 5s", LISTENER),
+    line("sock wait ./none -w 10ms", ""),
+    line("sock wait ./none tcp:127.77.0.5:9 --gone -- echo in", ""),
+    line("sock wait ./none --pid $(cat ../pid) -w 20ms", SLEEPER),
     line("sock rm s", STALE),
     line("sock rm s --force", STALE),
     line("ipcs-lite", "ipcbox sem create a; ipcbox msgq create q; ipcbox shm create m --size 10"),

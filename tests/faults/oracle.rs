@@ -258,6 +258,12 @@ impl Case<'_> {
             }
             // A process has the socket.
             (libc::SYS_connect, EPROTOTYPE | EPERM) if line.starts_with("sock rm") => words(&["it is in use"]),
+            // No server is there.
+            (libc::SYS_openat | libc::SYS_newfstatat, ENOENT) | (libc::SYS_connect, ECONNREFUSED | EPERM)
+                if line.starts_with("sock wait") =>
+            {
+                words(&[": no server", ": a socket that does not listen"])
+            }
             (libc::SYS_write, EPIPE) if line.starts_with("sem hold") => words(&["the holder was killed"]),
             // The object is gone. Its creator is not, or is unknown.
             (libc::SYS_semctl | libc::SYS_kill, _) if line.starts_with("ipcs-lite --leaks") => {

@@ -64,6 +64,8 @@ fn hostile_name_in_message_is_escaped() {
         &["sock", "stat", &format!("./{NAME}")],
         &["sock", "stat", &format!("@{NAME}")],
         &["sock", "stat", "--pid", NAME],
+        &["sock", "wait", "-n", &format!("./{NAME}x"), &format!("@{NAME}")],
+        &["sock", "wait", "-n", &format!("tcp:{NAME}:1")],
         &["sock", "rm", NAME],
         &["sock", "rm", &format!("no/{NAME}")],
         &["ipcrm-lite", NAME],
@@ -226,6 +228,7 @@ fn command_is_searched_only_in_path() {
         "msgq serve @q --create -c 1 -- planted",
         "fifo serve f --create -- planted",
         "sock connect @none -- planted",
+        "sock wait @none --gone -- planted",
     ];
     for path in ["/nonexistent", "/usr/bin:/bin"] {
         for call in runs {

@@ -17,7 +17,7 @@ use super::{FORMS, stale};
 use crate::support::{World, eventually};
 
 /// Returns the address of a form at which nothing is, and its port.
-fn free(world: &World, form: &str) -> (String, u16) {
+pub fn free(world: &World, form: &str) -> (String, u16) {
     let tcp = form.strip_prefix("tcp:").map(|host| {
         let listener = TcpListener::bind(format!("{}:0", host.replace("localhost", "127.0.0.1"))).unwrap();
         listener.local_addr().unwrap().port()
@@ -102,7 +102,7 @@ fn wrong_file_is_not_waited_for() {
 }
 
 /// A unix socket whose backlog is full.
-fn full(world: &World) -> (std::os::fd::OwnedFd, std::os::unix::net::UnixStream) {
+pub fn full(world: &World) -> (std::os::fd::OwnedFd, std::os::unix::net::UnixStream) {
     let listener = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
     let path = world.dir().join("s");
     bind(listener.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();

@@ -9,6 +9,7 @@ mod rm;
 mod send;
 mod servers;
 mod stat;
+mod wait;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

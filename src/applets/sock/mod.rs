@@ -8,6 +8,7 @@ mod endpoint;
 mod rm;
 mod send;
 mod stat;
+mod wait;
 
 use super::{Applet, Entry};
 
@@ -19,6 +20,7 @@ pub const APPLET: Applet = Applet {
     verbs: &[
         Entry::of::<connect::Connect>(),
         Entry::of::<send::Send>(),
+        Entry::of::<wait::Wait>(),
         Entry::of::<stat::Stat>(),
         Entry::of::<rm::Rm>(),
     ],

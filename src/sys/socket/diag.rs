@@ -12,7 +12,7 @@ use nix::libc;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
 use nix::sys::stat::fstat;
 
-use super::SocketFile;
+use super::{SocketFile, Type};
 use crate::sys::fifo::Seen;
 use crate::sys::holders::Place;
 use crate::sys::interrupt::retry;
@@ -52,22 +52,25 @@ pub struct Tcp {
     pub inode: u32,
 }
 
-/// A connection to sock_diag for questions about TCP.
+/// A connection to sock_diag for questions about TCP or UDP.
 #[derive(Debug)]
-pub struct Diag(OwnedFd);
+pub struct Diag {
+    netlink: OwnedFd,
+    protocol: u8,
+}
 
 impl Diag {
-    /// Opens it.
+    /// Opens it, for UDP if the type is [`Type::Dgram`].
     ///
     /// # Errors
     /// It is missing or forbidden.
-    pub fn open() -> Result<Self> {
-        let diag = Self(netlink()?);
+    pub fn open(kind: Type) -> Result<Self> {
+        let diag = Self { netlink: netlink()?, protocol: if kind == Type::Dgram { UDP } else { TCP } };
         // For a single socket, the answer of a kernel without this is that of a missing socket. For a dump of no state
         // it is an error.
         let nothing = SocketAddr::from(([0, 0, 0, 0], 0));
-        diag.ask(DUMP, &inet(TCP, nothing, nothing, 0))?;
-        dump(&diag.0, |_| None::<()>)?;
+        diag.ask(DUMP, nothing, nothing, 0)?;
+        dump(&diag.netlink, |_| None::<()>)?;
         Ok(diag)
     }
 
@@ -78,9 +81,9 @@ impl Diag {
 
     /// Like [`tcp`](Self::tcp), but returns the listener that would accept such a connection if there is none.
     fn lookup(&self, own: SocketAddr, other: SocketAddr) -> Result<Option<Tcp>> {
-        self.ask(REQUEST, &inet(TCP, own, other, u32::MAX))?;
-        let mut answer = vec![0; LARGEST];
-        let length = retry(|| recv(self.0.as_raw_fd(), &mut answer, MsgFlags::empty()))?;
+        self.ask(REQUEST, own, other, u32::MAX)?;
+        let mut answer = [0; 4096];
+        let length = retry(|| recv(self.netlink.as_raw_fd(), &mut answer, MsgFlags::empty()))?;
         match next(&answer[..length]) {
             Some((libc::NLMSG_ERROR, body, _)) => match failure(body) {
                 Err(Errno::ENOENT) => Ok(None),
@@ -93,20 +96,24 @@ impl Diag {
         }
     }
 
-    /// Returns the socket that would accept a TCP connection to this address.
+    /// Returns the socket that would accept a TCP connection to this address, or get a UDP datagram.
     pub fn listener(&self, at: SocketAddr) -> Result<Option<Tcp>> {
         // No connection comes from port 1 of the same address.
         let no_peer = SocketAddr::new(at.ip(), 1);
+        if self.protocol == UDP {
+            // The kernel takes the addresses as those of a datagram.
+            return self.lookup(no_peer, at);
+        }
         Ok(self.lookup(at, no_peer)?.filter(|socket| socket.state == LISTEN))
     }
 
     /// Returns a socket as `/proc/PID/fd` shows it.
     pub fn place(&self, socket: Tcp) -> Result<Place> {
-        Ok((fstat(&self.0)?.st_dev, socket.inode.into()))
+        Ok((fstat(&self.netlink)?.st_dev, socket.inode.into()))
     }
 
-    fn ask(&self, how: u16, body: &[u8]) -> Result<()> {
-        request(&self.0, how, body)
+    fn ask(&self, how: u16, own: SocketAddr, other: SocketAddr, states: u32) -> Result<()> {
+        request(&self.netlink, how, &inet(self.protocol, own, other, states))
     }
 }
 

@@ -17,7 +17,7 @@ pub mod pass;
 pub mod takeover;
 
 use std::ffi::{OsStr, c_int};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
@@ -30,7 +30,7 @@ use nix::sys::socket::sockopt::{
 };
 use nix::sys::socket::{
     self as calls, AddressFamily, Backlog, Shutdown, SockFlag, SockType, SockaddrStorage, UnixAddr, accept4, bind,
-    getpeername, getsockname, getsockopt, setsockopt,
+    getpeername, getsockname, getsockopt, setsockopt, socketpair,
 };
 use nix::sys::stat::{Mode, fstat};
 use nix::sys::time::{TimeVal, TimeValLike};
@@ -119,6 +119,30 @@ pub enum Peer<'a> {
     Inet(SocketAddr),
 }
 
+impl Peer<'_> {
+    fn unix_address(&self) -> Result<UnixAddr> {
+        match self {
+            Self::File(file) => file.address(),
+            Self::Abstract(name) => UnixAddr::new_abstract(name),
+            Self::Inet(_) => Err(Errno::EAFNOSUPPORT),
+        }
+    }
+}
+
+/// Checks that a unix socket accepts connections, or datagrams. Nothing reaches its process: for a client that is
+/// connected already, the kernel returns `EISCONN` only after it has found a server that listens.
+///
+/// # Errors
+/// Those of [`connect`]. A full backlog is no error.
+pub fn accepts(kind: Type, peer: &Peer) -> Result<()> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let (client, _other) = socketpair(AddressFamily::Unix, kind.number(), None, flags)?;
+    match calls::connect(client.as_raw_fd(), &peer.unix_address()?) {
+        Ok(()) | Err(Errno::EISCONN | Errno::EAGAIN) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// Creates a unix socket.
 pub fn unix(kind: Type) -> Result<OwnedFd> {
     calls::socket(AddressFamily::Unix, kind.number(), SockFlag::SOCK_CLOEXEC, None)
@@ -187,9 +211,8 @@ pub fn accept(listener: impl AsFd) -> Result<OwnedFd> {
 /// `EPROTOTYPE`: the server's socket is of another type.
 pub fn connect(kind: Type, peer: &Peer, deadline: Deadline, waits: &mut dyn FnMut()) -> Result<OwnedFd> {
     match peer {
-        Peer::File(file) => connect_unix(kind, &file.address()?, deadline, waits),
-        Peer::Abstract(name) => connect_unix(kind, &UnixAddr::new_abstract(name)?, deadline, waits),
         Peer::Inet(address) => connect_inet(kind, *address, deadline, waits),
+        unix => connect_unix(kind, &unix.unix_address()?, deadline, waits),
     }
 }
 
@@ -238,26 +261,42 @@ fn connect_unix(kind: Type, to: &UnixAddr, deadline: Deadline, waits: &mut dyn F
 }
 
 fn connect_inet(kind: Type, to: SocketAddr, deadline: Deadline, waits: &mut dyn FnMut()) -> Result<OwnedFd> {
-    let socket = inet(kind, to, SockFlag::SOCK_NONBLOCK)?;
-    match calls::connect(socket.as_raw_fd(), &SockaddrStorage::from(to)) {
-        Err(Errno::EINPROGRESS) => {
-            let established = match room(socket.as_fd(), Deadline::Now) {
-                Err(Errno::EAGAIN) if deadline != Deadline::Now => {
-                    waits();
-                    room(socket.as_fd(), deadline)
-                }
-                at_once => at_once,
-            };
-            established?.ok_or(Errno::EINTR)?;
-            pending_error(&socket)?;
+    let socket = begin(kind, to)?;
+    let established = match room(socket.as_fd(), Deadline::Now) {
+        Err(Errno::EAGAIN) if deadline != Deadline::Now => {
+            waits();
+            room(socket.as_fd(), deadline)
         }
-        done => done?,
-    }
-    if kind == Type::Stream {
-        refuse_self(&socket, to)?;
-    }
+        at_once => at_once,
+    };
+    established?.ok_or(Errno::EINTR)?;
+    established_with(&socket, to)?;
     set_blocking(&socket)?;
     Ok(socket)
+}
+
+/// Begins to connect a new TCP or UDP socket, which does not block. The attempt is over once it is writable; then
+/// [`established_with`] returns the outcome.
+pub fn begin(kind: Type, to: SocketAddr) -> Result<OwnedFd> {
+    let socket = inet(kind, to, SockFlag::SOCK_NONBLOCK)?;
+    match calls::connect(socket.as_raw_fd(), &SockaddrStorage::from(to)) {
+        Ok(()) | Err(Errno::EINPROGRESS) => Ok(socket),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Returns the failure of an attempt that is over.
+///
+/// # Errors
+/// Those of [`connect`].
+pub fn established_with(socket: &OwnedFd, to: SocketAddr) -> Result<()> {
+    pending_error(socket)?;
+    if type_of(socket)? == Type::Stream { refuse_self(socket, to) } else { Ok(()) }
+}
+
+/// Returns whether an address belongs to this machine.
+pub fn is_own(ip: IpAddr) -> bool {
+    ip.is_loopback() || bind_inet(Type::Dgram, SocketAddr::new(ip, 0)).is_ok()
 }
 
 /// If no process listens on an ephemeral port, TCP can choose the same port for the client, and connects it to itself.

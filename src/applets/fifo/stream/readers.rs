@@ -30,7 +30,7 @@ pub fn wait_for(fd: &OwnedFd, seen: &Seen, wanted: usize, timeout: &Timeout, mut
         }
         notice.begin(timeout.deadline());
         if wait::ready(&watched, pause.within(timeout.deadline()))?.is_some() {
-            opens.iter().try_for_each(Watch::clear)?;
+            opens.iter().try_for_each(|watch| watch.clear().map(drop))?;
             pause = Backoff::FIRST;
         } else {
             pause = pause.longer();

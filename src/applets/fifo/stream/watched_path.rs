@@ -33,7 +33,7 @@ impl<'a> WatchedPath<'a> {
 
     /// Checks the path, after an event.
     pub fn look(&mut self) -> Result<()> {
-        self.watch.iter().try_for_each(Watch::clear)?;
+        self.watch.iter().try_for_each(|watch| watch.clear().map(drop))?;
         self.is_left = !look(self.fifo.path()).is_ok_and(|there| there.is(&self.seen));
         Ok(())
     }

@@ -78,7 +78,7 @@ impl Access {
                 let cause = Cause::new(Exit::Usage, "UDP does not show them").hint("use --allow any");
                 return Err(cause).with_context(context);
             }
-            gate.diag = Some(Diag::open().with_context(context)?);
+            gate.diag = Some(Diag::open(Type::Stream).with_context(context)?);
         }
         Ok(gate)
     }

@@ -28,7 +28,7 @@ pub const FIRST: Duration = Duration::from_millis(1);
 /// The longest one on this machine.
 pub const NEAR: Duration = Duration::from_millis(20);
 /// The longest one for other machines, and for names.
-const FAR: Duration = Duration::from_millis(250);
+pub const FAR: Duration = Duration::from_millis(250);
 /// The pause while a local port has no listener, before TCP is tried all the same: a firewall can pass connections on.
 const BLIND: Duration = Duration::from_secs(1);
 
@@ -209,7 +209,8 @@ impl Client<'_> {
     }
 }
 
-fn wrong_type(kind: Type, peer: &Peer, place: &str) -> Cause {
+/// Returns the failure that the server at `place` has a socket of another type.
+pub fn wrong_type(kind: Type, peer: &Peer, place: &str) -> Cause {
     let is_dgram = socket::connect(Type::Dgram, peer, Deadline::Now, &mut || ()).is_ok();
     let (words, prefix) = match kind {
         _ if is_dgram => ("the server takes datagrams", "dgram"),
@@ -247,7 +248,7 @@ struct Ports {
 impl Ports {
     fn new(client: &Client) -> Self {
         let is_port = matches!(client.address.endpoint(), Endpoint::Inet(Type::Stream, ..));
-        let diag = (client.awaits && is_port).then(|| Diag::open().ok()).flatten();
+        let diag = (client.awaits && is_port).then(|| Diag::open(Type::Stream).ok()).flatten();
         Self { diag, is_blind: true, next_blind: Instant::now() }
     }
 

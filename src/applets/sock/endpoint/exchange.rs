@@ -27,7 +27,7 @@ use crate::sys::fifo::{self, Kind};
 use crate::sys::pipe;
 use crate::sys::signal::{self, Signal};
 use crate::sys::socket::diag::Diag;
-use crate::sys::socket::{self, end_receiving, end_sending, pending_error};
+use crate::sys::socket::{self, Type, end_receiving, end_sending, pending_error};
 use crate::sys::transfer::{self, ALL, BUFFER, Failure, Flow, Mover};
 use crate::sys::wait::{Want, any, has};
 use crate::text::counted;
@@ -138,7 +138,7 @@ impl Sight {
         // After a reset there is no peer.
         let addresses = socket::own_address(socket)?.zip(socket::peer_address(socket).ok().flatten());
         let local = addresses.filter(|(own, peer)| peer.ip().is_loopback() || peer.ip() == own.ip());
-        let Some(((own, peer), diag)) = local.zip(Diag::open().ok()) else { return Ok(Self::Poll) };
+        let Some(((own, peer), diag)) = local.zip(Diag::open(Type::Stream).ok()) else { return Ok(Self::Poll) };
         let is_known = matches!(diag.tcp(peer, own), Ok(Some(_)));
         Ok(if is_known { Self::Local(diag, own, peer) } else { Self::Poll })
     }

@@ -6,6 +6,7 @@ pub mod client;
 pub mod exchange;
 #[allow(dead_code)]
 pub mod listener;
+pub mod lookout;
 pub mod messages;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -22,7 +22,7 @@ fn owner_of_a_path_is_found() {
 
 #[test]
 fn listener_is_seen_as_the_kernel_would_choose_it() {
-    let diag = Diag::open().unwrap();
+    let diag = Diag::open(Type::Stream).unwrap();
     for (bound, asked, is_found) in [
         ("127.0.0.1", "127.0.0.1", true),
         ("0.0.0.0", "127.0.0.1", true),
@@ -48,7 +48,7 @@ fn listener_is_seen_as_the_kernel_would_choose_it() {
 /// Half-closed and closed look the same to poll(2).
 #[test]
 fn half_close_differs_from_close() {
-    let diag = Diag::open().unwrap();
+    let diag = Diag::open(Type::Stream).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let own = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (mut peer, _) = listener.accept().unwrap();
