@@ -141,7 +141,8 @@ impl Entry {
 
     /// Returns its parser for a command line of `called` and `words`.
     pub fn parser(&self, called: &str, words: &[OsString]) -> Command {
-        let empty = Command::new(self.name).bin_name(called).no_binary_name(true);
+        // clap has --help only if it has a text for it, which `Entry::help` replaces.
+        let empty = Command::new(self.name).bin_name(called).no_binary_name(true).override_help("");
         let parser = (self.arguments)(empty).args_override_self(true);
         // A negative value must reach the value parser, if only to be refused with the reason. Visiting all arguments
         // costs 3% of the instructions of a short call, so it is skipped if no word looks like one.
