@@ -13,6 +13,7 @@ mod fifo;
 mod growth;
 mod ipcs;
 mod latency;
+mod listing;
 mod msgq;
 mod pipe;
 mod sem;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     sem::tasks(&mut table);
     shm::tasks(&mut table);
     signal::tasks(&mut table);
+    listing::tasks(&mut table);
     latency::tasks(&mut table);
     growth::tasks(&mut table);
     // Last, because it stays in an IPC namespace of its own.
