@@ -179,7 +179,9 @@ fn topic_fits_a_screen() {
     for (topic, _) in TOPICS {
         let text = Call::new(BINARY).args(["help", topic]).ok();
         let width = text.lines().map(|line| line.chars().count()).max();
-        assert!(text.lines().count() <= 40 && width <= Some(80), "{topic}\n{text}");
+        // The cookbook has a line for each recipe.
+        let most = if topic == "cookbook" { 60 } else { 40 };
+        assert!(text.lines().count() <= most && width <= Some(80), "{topic}\n{text}");
         assert!(Call::new(BINARY).arg("help").ok().contains(&format!("\n  {topic} ")));
     }
     let recipes = Call::new(BINARY).args(["help", "cookbook"]).ok();
