@@ -99,6 +99,11 @@ pub fn of_server() -> Parser {
     OsStringValueParser::new().try_map(Address::of_server)
 }
 
+/// Parses an address to listen at, on the command line.
+pub fn of_listener() -> Parser {
+    OsStringValueParser::new().try_map(Address::parse)
+}
+
 impl Address {
     /// Parses an address.
     ///

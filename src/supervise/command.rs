@@ -72,6 +72,12 @@ impl Command {
         &self.words
     }
 
+    /// Replaces each argument that is this word.
+    pub fn replacing(mut self, word: &str, by: &OsStr) -> Self {
+        self.words.iter_mut().skip(1).filter(|each| *each == word).for_each(|each| by.clone_into(each));
+        self
+    }
+
     /// Appends `end` to each record on its standard input.
     pub fn ending_records_in(self, end: &'static [u8]) -> Self {
         Self { end, ..self }

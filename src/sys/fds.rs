@@ -78,8 +78,15 @@ pub fn copy_of(number: i32) -> Result<OwnedFd> {
         return Err(Errno::EBADF);
     }
     // SAFETY: the number is only passed to the kernel, which checks it.
-    let fd = unsafe { BorrowedFd::borrow_raw(number) };
-    let copy = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3))?;
+    copy_above(unsafe { BorrowedFd::borrow_raw(number) }, 3)
+}
+
+/// Duplicates a descriptor as one with at least this number, closed on exec.
+///
+/// # Errors
+/// `EINVAL`: the number is beyond the limit of open files. `EMFILE`: no other is free.
+pub fn copy_above(fd: impl AsFd, lowest: i32) -> Result<OwnedFd> {
+    let copy = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(lowest))?;
     // SAFETY: the kernel has just returned this descriptor, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
@@ -91,10 +98,15 @@ pub fn copy_of(number: i32) -> Result<OwnedFd> {
 pub fn pass_as(file: impl AsFd, number: i32) -> Result<()> {
     let file = file.as_fd();
     if file.as_raw_fd() == number {
-        return fcntl(file, FcntlArg::F_SETFD(FdFlag::empty())).map(drop);
+        return inherit(file);
     }
     // SAFETY: the call takes two plain integers. Its caller executes a program next, so nothing uses what it closes.
     Errno::result(unsafe { libc::dup2(file.as_raw_fd(), number) }).map(drop)
+}
+
+/// Keeps a descriptor open in the program that is executed next.
+pub fn inherit(file: impl AsFd) -> Result<()> {
+    fcntl(file, FcntlArg::F_SETFD(FdFlag::empty())).map(drop)
 }
 
 /// Raises the soft limit of descriptors to the hard limit, RLIMIT_NOFILE of setrlimit(2).

@@ -133,6 +133,11 @@ const CRASHES: &[Crash] = &[
             ["a\n", "b\n", "a\nb\n"].contains(&&*all)
         },
     },
+    // The path of CMD stays, and the next one takes it.
+    Crash {
+        line: line("sock activate ./s -- true", STALE).next("ipcbox sock activate ./s -- true; ls -A"),
+        holds: prints!("s\n"),
+    },
     Crash {
         line: line("sock rm s", STALE).next("ipcbox sock rm s --missing-ok; ls -A"),
         holds: prints!(""),

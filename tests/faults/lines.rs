@@ -46,7 +46,8 @@ impl Line {
     /// Returns whether its status is that of its command.
     pub fn has_status_of_command(&self) -> bool {
         let verb = self.verb();
-        let verbs = ["sem run", "sem lock", "sem op", "shm memfd", "signal run", "ipcs-lite", "sock connect"];
+        let verbs =
+            ["sem run", "sem lock", "sem op", "shm memfd", "signal run", "ipcs-lite", "sock connect", "sock activate"];
         let has_command = self.words.contains(" -- ");
         verb == "msgq call" || has_command && (verb.starts_with("pipe ") || verbs.contains(&&*verb))
     }
@@ -263,6 +264,9 @@ pub const LINES: &[Line] = &[
     line("sock send ./s -w 5s <../lines", READER),
     line("sock send dgram:m one two -w 5s", INBOX),
     line("sock send ./s x -n", ""),
+    line("sock activate ./s -- sh -c 'echo $LISTEN_FDS $LISTEN_FDNAMES'", ""),
+    line("sock activate ./s dgram:d -- sh -c 'echo $LISTEN_FDS $LISTEN_FDNAMES'", STALE),
+    line("sock activate tcp:127.0.0.1:0 --reserve -- echo in", ""),
     line("sock stat ./s", STALE),
     line("sock stat --pid $(cat ../pid)", SOCKETS),
     line("sock wait ./s @none -n", LISTENER),

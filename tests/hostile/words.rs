@@ -60,6 +60,8 @@ fn hostile_name_in_message_is_escaped() {
         &["sock", "connect", &format!("tcp:{NAME}:1")],
         &["sock", "send", NAME, "x"],
         &["sock", "send", &format!("dgram:no/{NAME}"), "x"],
+        &["sock", "activate", NAME, "--", "true"],
+        &["sock", "activate", &format!("no/{NAME}"), "--", "true"],
         &["sock", "stat", NAME],
         &["sock", "stat", &format!("./{NAME}")],
         &["sock", "stat", &format!("@{NAME}")],
@@ -229,6 +231,7 @@ fn command_is_searched_only_in_path() {
         "fifo serve f --create -- planted",
         "sock connect @none -- planted",
         "sock wait @none --gone -- planted",
+        "sock activate @none -- planted",
     ];
     for path in ["/nonexistent", "/usr/bin:/bin"] {
         for call in runs {

@@ -1,5 +1,6 @@
 //! The applet `sock`.
 
+mod activate;
 mod addresses;
 mod awaiting;
 mod command;

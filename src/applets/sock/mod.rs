@@ -3,6 +3,7 @@
 //! An address is parsed by its text alone (`args::address`). A client reaches a unix socket through the file that it has
 //! checked, and refuses the server of another user.
 
+mod activate;
 mod connect;
 mod endpoint;
 mod rm;
@@ -21,6 +22,7 @@ pub const APPLET: Applet = Applet {
         Entry::of::<connect::Connect>(),
         Entry::of::<send::Send>(),
         Entry::of::<wait::Wait>(),
+        Entry::of::<activate::Activate>(),
         Entry::of::<stat::Stat>(),
         Entry::of::<rm::Rm>(),
     ],

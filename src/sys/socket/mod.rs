@@ -177,13 +177,18 @@ pub fn bind_abstract(kind: Type, name: &[u8]) -> Result<OwnedFd> {
 /// # Errors
 /// `EADDRINUSE`: another socket has the port. `EADDRNOTAVAIL`: the address does not belong to this machine.
 pub fn bind_inet(kind: Type, address: SocketAddr) -> Result<OwnedFd> {
+    listen(reserve_inet(kind, address)?, kind)
+}
+
+/// Like [`bind_inet`], without listening: another socket can bind the port if it has SO_REUSEADDR, too.
+pub fn reserve_inet(kind: Type, address: SocketAddr) -> Result<OwnedFd> {
     let socket = inet(kind, address, SockFlag::empty())?;
     if kind == Type::Stream {
         // A server can be restarted while connections of the last one are in TIME_WAIT.
         setsockopt(&socket, ReuseAddr, &true)?;
     }
     bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?;
-    listen(socket, kind)
+    Ok(socket)
 }
 
 fn listen(socket: OwnedFd, kind: Type) -> Result<OwnedFd> {

@@ -26,6 +26,7 @@ use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
 use super::{SocketFile, Type, listen, unix_server};
 use crate::sys::deadline::Deadline;
+use crate::sys::fds;
 use crate::sys::fifo::{Kind, Seen, lock};
 use crate::sys::wait;
 
@@ -90,6 +91,13 @@ impl Bound {
         place.unlock()?;
         let (socket, own) = outcome?;
         Ok(Self { socket, place, own })
+    }
+
+    /// Moves its descriptors to numbers that are not below this one.
+    pub fn move_above(&mut self, lowest: i32) -> nix::Result<()> {
+        self.place.directory = fds::copy_above(&self.place.directory, lowest)?;
+        self.socket = fds::copy_above(&self.socket, lowest)?;
+        Ok(())
     }
 
     /// Removes the path if it is still that of this socket. To be called while the socket listens: then no other

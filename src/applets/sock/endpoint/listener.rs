@@ -15,14 +15,18 @@ use crate::exit::{Cause, Exit};
 use crate::objects::users::{self, User};
 use crate::output;
 use crate::sys::deadline::Deadline;
+use crate::sys::fds;
 use crate::sys::socket::takeover::Bound;
-use crate::sys::socket::{self, Type};
+use crate::sys::socket::{self, Type, bind_inet, reserve_inet};
 use crate::sys::wait::interruptible;
 
 /// How many free ports of one family are tried in the other one.
 const ATTEMPTS: usize = 64;
 /// How long accept(2) may block if another process has taken the connection.
 const TAKEN: Duration = Duration::from_millis(10);
+
+/// Binds a socket to an address of TCP or UDP.
+type Binding = fn(Type, SocketAddr) -> nix::Result<OwnedFd>;
 
 /// How to listen.
 pub struct Opening<'a> {
@@ -75,6 +79,15 @@ impl Listener {
         socket::accept(self)
     }
 
+    /// Moves its descriptors to numbers that are not below this one.
+    pub fn move_above(&mut self, lowest: i32) -> nix::Result<()> {
+        match &mut self.socket {
+            Socket::AtPath(bound) => bound.move_above(lowest)?,
+            Socket::Other(socket) => *socket = fds::copy_above(&*socket, lowest)?,
+        }
+        Ok(())
+    }
+
     /// Removes its name, so that no new client comes. A unix listener still accepts those in its backlog.
     pub fn close(&self) {
         if let Socket::AtPath(bound) = &self.socket
@@ -105,42 +118,64 @@ pub fn open(at: &[Address], how: &Opening) -> Result<Vec<Listener>> {
     Ok(listeners)
 }
 
+/// Binds sockets of TCP to each address that do not listen. Another process can still bind their ports and listen, if it
+/// sets SO_REUSEADDR.
+pub fn reserve(at: &[Address]) -> Result<Vec<Listener>> {
+    let mut held = Vec::new();
+    for address in at {
+        let context = || format!("cannot reserve {address}");
+        let Endpoint::Inet(Type::Stream, host, port) = address.endpoint() else {
+            let cause = Cause::new(Exit::Usage, "only a port of TCP can be reserved, as in tcp:localhost:0");
+            return Err(cause).with_context(context);
+        };
+        let bound = addresses(host, None).and_then(|ips| at_port(Type::Stream, host, &ips, *port, reserve_inet));
+        for socket in bound.with_context(context)? {
+            held.push(listener(address, Type::Stream, Socket::Other(socket), false)?);
+        }
+    }
+    Ok(held)
+}
+
+fn listener(address: &Address, kind: Type, socket: Socket, is_shared: bool) -> nix::Result<Listener> {
+    let inet = match &socket {
+        Socket::AtPath(_) => None,
+        Socket::Other(socket) => socket::own_address(socket)?,
+    };
+    let is_chosen = matches!(address.endpoint(), Endpoint::Inet(.., 0));
+    let shown = inet.filter(|_| is_chosen).map(|inet| with_port(address, inet.port()));
+    Ok(Listener { shown: shown.unwrap_or_else(|| address.typed().to_owned()), kind, inet, is_shared, socket })
+}
+
 impl Opening<'_> {
     fn open(&self, address: &Address) -> Result<Vec<Listener>> {
-        let listener = |kind, socket, inet: Option<SocketAddr>, is_shared| {
-            let is_chosen = matches!(address.endpoint(), Endpoint::Inet(.., 0));
-            let shown = inet.filter(|_| is_chosen).map(|inet| with_port(address, inet.port()));
-            Listener { shown: shown.unwrap_or_else(|| address.typed().to_owned()), kind, inet, is_shared, socket }
-        };
         Ok(match address.endpoint() {
             Endpoint::Path(kind, path) => {
                 let deadline = self.timeout.map_or(Deadline::Forever, Timeout::deadline);
                 let bound = Bound::take(path, *kind, self.mode, deadline);
                 let bound =
                     bound.map_err(|refused| explain_refusal(path, refused, |path| used(&users::at_socket(path))));
-                vec![listener(*kind, Socket::AtPath(bound?), None, false)]
+                vec![listener(address, *kind, Socket::AtPath(bound?), false)?]
             }
             Endpoint::Abstract(kind, name) => {
                 let bound = socket::bind_abstract(*kind, name).map_err(|errno| match errno {
                     Errno::EADDRINUSE => used(&users::at_name(name)),
                     errno => Cause::plain(errno),
                 });
-                vec![listener(*kind, Socket::Other(bound?), None, false)]
+                vec![listener(address, *kind, Socket::Other(bound?), false)?]
             }
             Endpoint::Inet(kind, host, port) => {
                 let ips = addresses(host, self.timeout)?;
                 ips.iter().try_for_each(|ip| self.admits(*ip))?;
-                let with_address = |socket| {
-                    let inet = socket::own_address(&socket)?;
-                    Ok(listener(*kind, Socket::Other(socket), inet, false))
-                };
-                at_port(*kind, host, &ips, *port)?.into_iter().map(with_address).collect::<nix::Result<_>>()?
+                let bound = at_port(*kind, host, &ips, *port, bind_inet)?.into_iter();
+                bound
+                    .map(|socket| listener(address, *kind, Socket::Other(socket), false))
+                    .collect::<nix::Result<_>>()?
             }
             Endpoint::Inherited(number) => {
                 let socket = listening(*number)?;
-                let (kind, inet) = (socket::type_of(&socket)?, socket::own_address(&socket)?);
-                inet.map_or(Ok(()), |inet| self.admits(inet.ip()))?;
-                vec![listener(kind, Socket::Other(socket), inet, true)]
+                let shared = listener(address, socket::type_of(&socket)?, Socket::Other(socket), true)?;
+                shared.inet.map_or(Ok(()), |inet| self.admits(inet.ip()))?;
+                vec![shared]
             }
         })
     }
@@ -169,12 +204,12 @@ fn used(users: &[User]) -> Cause {
 }
 
 /// Listens at the same port of each address. A port that is free in one family can be in use in the other one.
-fn at_port(kind: Type, host: &Host, ips: &[IpAddr], port: u16) -> Result<Vec<OwnedFd>> {
+fn at_port(kind: Type, host: &Host, ips: &[IpAddr], port: u16, bind: Binding) -> Result<Vec<OwnedFd>> {
     // Kept until the end, so that the kernel does not choose the same port once more.
     let mut spoiled = Vec::new();
     loop {
         let mut bound = Vec::new();
-        let failed = bind_each(kind, ips, port, &mut bound).err();
+        let failed = bind_each(kind, ips, port, bind, &mut bound).err();
         match failed {
             None => return Ok(bound),
             Some((Errno::EADDRINUSE, _)) if port == 0 && !bound.is_empty() && spoiled.len() < ATTEMPTS => {
@@ -197,11 +232,17 @@ fn at_port(kind: Type, host: &Host, ips: &[IpAddr], port: u16) -> Result<Vec<Own
 }
 
 /// A family that this machine does not have, or an address that it lacks, fails only if there is no other.
-fn bind_each(kind: Type, ips: &[IpAddr], mut port: u16, bound: &mut Vec<OwnedFd>) -> Result<(), (Errno, SocketAddr)> {
+fn bind_each(
+    kind: Type,
+    ips: &[IpAddr],
+    mut port: u16,
+    bind: Binding,
+    bound: &mut Vec<OwnedFd>,
+) -> Result<(), (Errno, SocketAddr)> {
     let mut absent = None;
     for ip in ips {
         let at = SocketAddr::new(*ip, port);
-        match socket::bind_inet(kind, at).and_then(|socket| Ok((socket::own_address(&socket)?, socket))) {
+        match bind(kind, at).and_then(|socket| Ok((socket::own_address(&socket)?, socket))) {
             Ok((own, socket)) => {
                 port = own.map_or(port, |own| own.port());
                 bound.push(socket);

@@ -4,6 +4,7 @@
 pub mod allow;
 pub mod client;
 pub mod exchange;
+pub mod handover;
 #[allow(dead_code)]
 pub mod listener;
 pub mod lookout;
