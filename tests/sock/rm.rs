@@ -1,14 +1,15 @@
 //! `sock rm`.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 
 use nix::fcntl::{Flock, FlockArg};
+use nix::libc;
 use nix::sys::stat::Mode;
 
 use super::stale;
-use crate::support::World;
+use crate::support::{World, skip};
 
 #[test]
 fn stale_sockets_are_removed() {
@@ -110,9 +111,109 @@ fn missing_permission_is_status_5() {
 fn locked_directory_is_reported_with_its_holder() {
     let world = World::new();
     stale(&world.dir().join("s"));
+    stale(&world.dir().join("t"));
+    world.file("file", "");
     let dir = fs::File::open(world.dir()).unwrap();
     let lock = Flock::lock(dir, FlockArg::LockExclusive).unwrap();
     world.call("sock rm s").fails(1, "cannot remove s: its directory is still locked after 5s");
+    world.call("sock rm s -n").fails(124, "cannot remove s: its directory is locked");
+    world.call("sock rm s -w 0.1").fails(124, "cannot remove s: its directory is still locked after 100ms");
+    world.call("sock rm s -n -E 0").stderr("").ok();
+    // What needs no lock is found before the wait.
+    world.call("sock rm file -w 1h").fails(4, "the path is a regular file, not a socket");
+    world.call("sock rm none -w 1h").fails(3, "no such socket (ENOENT)");
+    // One limit for all paths.
+    let output = world.call("sock rm s t -w 0.3").output();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(124), "{message}");
+    assert_eq!(message.matches("still locked after 300ms").count(), 2, "{message}");
+    world.call("sock rm --force t -w 1h").ok();
+    assert!(!world.dir().join("t").exists());
+    let mut waiting = world.call("sock rm s -v -w 1h").start();
+    let message = waiting.message();
+    assert!(message.starts_with("sock: waiting for s: its directory is locked"), "{message}");
+    let waiting = waiting.blocked_in(libc::SYS_flock);
     drop(lock);
-    world.call("sock rm s").ok();
+    assert_eq!(waiting.code(), 0);
+    assert!(!world.dir().join("s").exists());
+}
+
+/// A server that does not lock the directory can replace the stale socket after rm has tested it.
+#[test]
+fn new_server_is_never_removed() {
+    for options in [&[][..], &["--force"]] {
+        let world = World::new();
+        let path = world.dir().join("s");
+        stale(&path);
+        let Some(call) = world.injected("renameat2:delay_enter=300000:when=1") else { return };
+        let rm = call.args(["sock", "rm", "s"]).args(options).start().blocked_in(libc::SYS_renameat2);
+        // On a busy machine, rm may already be past the test.
+        let is_in_time = fs::remove_file(&path).is_ok();
+        let server = UnixListener::bind(&path).unwrap();
+        let inode = fs::symlink_metadata(&path).unwrap().ino();
+        let output = rm.end();
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(i32::from(is_in_time)), "{message}");
+        assert!(!is_in_time || message.contains("another process has just replaced it"), "{message}");
+        assert_eq!(fs::symlink_metadata(&path).unwrap().ino(), inode);
+        assert!(!world.dir().join(".s.new").exists());
+        drop(server);
+    }
+}
+
+#[test]
+fn socket_that_denies_the_test_is_explained() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else { return };
+    let path = world.dir().join("a b");
+    stale(&path);
+    nix::unistd::chown(&path, Some(stranger.into()), None).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
+    let call = || world.call("sock rm").arg("a b").user(stranger);
+    call().fails(5, "its mode 0400 forbids to test whether it is stale (EACCES)\nhint: chmod u+w 'a b'\n");
+    // sock_diag knows a live one all the same.
+    fs::remove_file(&path).unwrap();
+    let server = UnixListener::bind(&path).unwrap();
+    nix::unistd::chown(&path, Some(stranger.into()), None).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
+    call().fails(1, "it is in use");
+    drop(server);
+    world.program("chmod").args(["u+w", "a b"]).user(stranger).ok();
+    call().ok();
+}
+
+#[test]
+fn address_in_place_of_a_path_is_explained() {
+    let world = World::new();
+    stale(&world.dir().join("s"));
+    for options in [&[][..], &["--missing-ok"]] {
+        for (address, words) in [
+            ("unix:./s", "(ENOENT)\nhint: use ./s\n"),
+            ("dgram:a b", "no such socket (ENOENT)\nhint: use 'a b'\n"),
+            ("@x", "hint: stop its server: the name of an abstract socket disappears with it\n"),
+            ("seqpacket:@x", "hint: stop its server"),
+        ] {
+            world.call("sock rm").args(options).arg(address).fails(3, words);
+        }
+    }
+    // A file can have such a name.
+    fs::rename(world.dir().join("s"), world.dir().join("unix:s")).unwrap();
+    world.call("sock rm unix:s").ok();
+}
+
+#[test]
+fn read_only_file_system_is_reported() {
+    let world = World::new();
+    stale(&world.dir().join("s"));
+    let user =
+        if nix::unistd::geteuid().is_root() { &["--mount"][..] } else { &["--user", "--map-root-user", "--mount"] };
+    let script = "mount --bind . . && mount -o remount,ro,bind . && cd \"$PWD\"";
+    let unshare =
+        |line: &str| world.program("unshare").args(user).args(["sh", "-c"]).arg(format!("{script} && {line}"));
+    if !unshare("true").output().status.success() {
+        return skip("needs permission to mount");
+    }
+    unshare("exec ipcbox sock rm s").fails(1, "cannot remove s: read-only file system (EROFS)");
+    unshare("exec ipcbox sock rm s --force").fails(1, "cannot remove s: read-only file system (EROFS)");
+    assert!(world.dir().join("s").exists());
 }

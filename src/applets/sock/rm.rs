@@ -1,22 +1,29 @@
 //! `sock rm`.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::endpoint::explain_refusal;
+use super::endpoint::{by, explain_path, explain_refusal};
 use crate::applets::Verb;
+use crate::args::address::{Address, Endpoint};
+use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit, each};
 use crate::objects::remove::refused;
 use crate::objects::users;
-use crate::sys::socket::takeover::{Refused, remove};
+use crate::output::notice::Notice;
+use crate::sys::deadline::Deadline;
+use crate::sys::socket::takeover::{PATIENCE, Refused, remove};
+use crate::text::quote;
 
 /// A socket file is stale if no process has the socket open, for example because its server was killed.
 ///
 /// Without --force, rm refuses to remove a socket that a process has open. With --force, that process keeps its
-/// connections, but new clients can no longer reach it.
+/// connections, but new clients can no longer reach it. --timeout limits the wait for the lock of a directory (default:
+/// 5 s).
 #[derive(Args)]
 pub struct Rm {
     /// Paths of the sockets
@@ -28,6 +35,8 @@ pub struct Rm {
     /// Do not fail if it does not exist
     #[arg(long)]
     missing_ok: bool,
+    #[command(flatten)]
+    timeout: Timeout,
 }
 
 impl Verb for Rm {
@@ -44,14 +53,35 @@ ipcbox sock rm db.sock --missing-ok
     ];
 
     fn run(self) -> Result<Exit> {
+        let deadline = self.timeout.deadline_or(Deadline::after(PATIENCE));
         each(&self.paths, |path| {
-            let cause = match remove(path, self.force) {
+            let waits = &mut |pids: &[i32]| {
+                let what = || format!("{}: its directory is locked{}", path.display(), by(pids));
+                drop(Notice::verbose(&self.timeout, what).begin(deadline));
+            };
+            let cause = match remove(path, self.force, deadline, waits) {
                 Ok(()) => return Ok(()),
-                Err(Refused::Failed(Errno::ENOENT)) if self.missing_ok => return Ok(()),
-                Err(refused) => explain_refusal(path, refused, in_use),
+                Err(Refused::Failed(Errno::ENOENT)) => match address(path) {
+                    None if self.missing_ok => return Ok(()),
+                    None => explain_path(path, Errno::ENOENT),
+                    Some(hint) => explain_path(path, Errno::ENOENT).hint(hint),
+                },
+                Err(refused) => explain_refusal(path, refused, Some(&self.timeout), in_use),
             };
             Err(Error::from(cause)).with_context(|| format!("cannot remove {}", path.display()))
         })
+    }
+}
+
+/// Returns the hint for an address in place of a path.
+fn address(path: &Path) -> Option<String> {
+    let text = path.as_os_str().as_bytes();
+    match Address::parse(path.into()).ok()?.endpoint() {
+        Endpoint::Path(_, inner) if inner != path => Some(format!("use {}", quote(&inner.display().to_string()))),
+        Endpoint::Abstract(..) if text.contains(&b'@') => {
+            Some("stop its server: the name of an abstract socket disappears with it".into())
+        }
+        _ => None,
     }
 }
 

@@ -96,13 +96,14 @@ impl SocketFile {
     /// to connect, which a socket of another type refuses.
     ///
     /// # Errors
-    /// `EACCES`: the caller may not connect to it.
+    /// `EACCES`: the caller may not connect to it, and no process of this network namespace has it.
     pub fn is_live(&self) -> Result<bool> {
         let probe = unix(Type::Dgram)?;
         match calls::connect(probe.as_raw_fd(), &self.address()?) {
             Err(Errno::ECONNREFUSED) => Ok(false),
             // Of another type, or a datagram socket that is connected to another one.
             Ok(()) | Err(Errno::EPROTOTYPE | Errno::EPERM) => Ok(true),
+            Err(Errno::EACCES) if matches!(diag::bound_to(self), Ok(Some(_))) => Ok(true),
             Err(errno) => Err(errno),
         }
     }

@@ -30,8 +30,8 @@ use crate::sys::fds;
 use crate::sys::fifo::{Kind, Seen, lock};
 use crate::sys::wait;
 
-/// How long to wait for the lock without a deadline. Any process that may read a directory can lock it.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a caller without a time limit waits for the lock. Any process that may read a directory can lock it.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a socket must refuse before it is stale. A process without the lock creates the file shortly before the
 /// socket is bound to it.
 const REFUSALS: u32 = 3;
@@ -73,24 +73,20 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Takes a path for a new socket with exactly these permission bits. Waits for the lock until `deadline`, and at
-    /// most five seconds if there is none.
+    /// Takes a path for a new socket with exactly these permission bits. Waits for the lock until `deadline`.
     pub fn take(path: &Path, kind: Type, mode: u32, deadline: Deadline) -> Taken<Self> {
         let place = Place::open(path)?;
         let socket = unix_server(kind)?;
-        let until = place.lock(deadline)?;
-        place.bind(&socket, mode, until)?;
-        let outcome = listen(socket, kind).map_err(Refused::from).and_then(|socket| {
-            let own = place.look(&place.temporary)?;
-            place.put(&own)?;
-            Ok((socket, own))
-        });
-        if outcome.is_err() {
+        place.lock(deadline)?;
+        place.bind(&socket, mode, deadline)?;
+        let own = place.look(&place.temporary)?;
+        let outcome = listen(socket, kind).map_err(Refused::from).and_then(|socket| place.put(&own).map(|()| socket));
+        // After an exchange that was undone, the temporary name can be that of another server's socket.
+        if outcome.is_err() && place.look(&place.temporary).is_ok_and(|seen| seen.is(&own)) {
             let _ = place.unlink(&place.temporary);
         }
         place.unlock()?;
-        let (socket, own) = outcome?;
-        Ok(Self { socket, place, own })
+        Ok(Self { socket: outcome?, place, own })
     }
 
     /// Moves its descriptors to numbers that are not below this one.
@@ -111,23 +107,54 @@ impl Bound {
     }
 }
 
-/// Removes the socket at a path: only a stale one, or with `force` a live one too.
-pub fn remove(path: &Path, force: bool) -> Taken<()> {
-    let place = Place::open(path)?;
-    // Before the wait for the lock.
-    place.look(&place.name)?;
-    place.lock(Deadline::Forever)?;
+/// Removes the socket at a path: only a stale one, or with `force` a live one too. Waits for the lock until `deadline`,
+/// after a call of `waits` with the processes that hold it. With `force`, does without the lock if it is not free.
+///
+/// A process without the lock can replace the socket at any time. What is removed is therefore renamed first, and put
+/// back if it is not the socket that was tested.
+pub fn remove(path: &Path, force: bool, deadline: Deadline, waits: &mut dyn FnMut(&[i32])) -> Taken<()> {
+    let mut place = Place::open(path)?;
+    let is_missing = match SocketFile::open_at(&place.directory, &place.name) {
+        // A killed removal left the socket at the temporary name.
+        Err(Errno::ENOENT) if place.look(&place.temporary).is_ok() => true,
+        file => is_socket(&file?).map(|()| false)?,
+    };
+    match place.lock(Deadline::Now) {
+        // The holder of the lock has the temporary name.
+        Err(Refused::Locked(_)) if force => place.temporary.push(format!(".{}", std::process::id())),
+        Err(Refused::Locked(pids)) if deadline != Deadline::Now => {
+            waits(&pids);
+            place.lock(deadline)?;
+        }
+        locked => locked?,
+    }
+    if is_missing {
+        place.clear(deadline)?;
+    }
     let file = SocketFile::open_at(&place.directory, &place.name)?;
     if force {
         is_socket(&file)?;
     } else {
         prove_stale(&file)?;
     }
-    match place.look(&place.name) {
-        Ok(seen) if seen.is(&file.seen) => Ok(place.unlink(&place.name)?),
-        Ok(_) => Err(Refused::Disturbed),
-        Err(errno) => Err(errno.into()),
+    loop {
+        match place.rename(&place.name, &place.temporary, RenameFlags::RENAME_NOREPLACE) {
+            Ok(()) => break,
+            Err(Errno::EEXIST) => place.clear(deadline)?,
+            // Not supported by this file system.
+            Err(Errno::EINVAL | Errno::ENOSYS) => {
+                let is_same = place.look(&place.name)?.is(&file.seen);
+                return if is_same { Ok(place.unlink(&place.name)?) } else { Err(Refused::Disturbed) };
+            }
+            Err(errno) => return Err(errno.into()),
+        }
     }
+    if place.look(&place.temporary)?.is(&file.seen) {
+        return Ok(place.unlink(&place.temporary)?);
+    }
+    // If an even newer file has the name, this one keeps the temporary name.
+    let _ = place.rename(&place.temporary, &place.name, RenameFlags::RENAME_NOREPLACE);
+    Err(Refused::Disturbed)
 }
 
 fn is_socket(file: &SocketFile) -> Taken<()> {
@@ -171,12 +198,10 @@ impl Place {
         Ok(Self { directory, name: name.to_owned(), temporary })
     }
 
-    /// Returns until when to try again.
-    fn lock(&self, deadline: Deadline) -> Taken<Deadline> {
-        let until = if deadline == Deadline::Forever { Deadline::after(PATIENCE) } else { deadline };
-        match lock(&self.directory, until) {
+    fn lock(&self, deadline: Deadline) -> Taken<()> {
+        match lock(&self.directory, deadline) {
             Err(Errno::EAGAIN) => Err(Refused::Locked(lockers(&self.directory))),
-            locked => Ok(locked.map(|()| until)?),
+            locked => Ok(locked?),
         }
     }
 
@@ -192,8 +217,13 @@ impl Place {
         unlinkat(&self.directory, name, UnlinkatFlags::NoRemoveDir)
     }
 
-    fn rename(&self, flags: RenameFlags) -> nix::Result<()> {
-        renameat2(&self.directory, &*self.temporary, &self.directory, &*self.name, flags)
+    fn rename(&self, from: &OsStr, to: &OsStr, flags: RenameFlags) -> nix::Result<()> {
+        renameat2(&self.directory, from, &self.directory, to, flags)
+    }
+
+    /// Exchanges the name and the temporary name.
+    fn exchange(&self) -> nix::Result<()> {
+        self.rename(&self.temporary, &self.name, RenameFlags::RENAME_EXCHANGE)
     }
 
     /// Binds the socket to the temporary name.
@@ -239,7 +269,7 @@ impl Place {
     /// Moves the socket from the temporary name to the name.
     fn put(&self, own: &Seen) -> Taken<()> {
         loop {
-            match self.rename(RenameFlags::RENAME_NOREPLACE) {
+            match self.rename(&self.temporary, &self.name, RenameFlags::RENAME_NOREPLACE) {
                 Ok(()) => return Ok(()),
                 Err(Errno::EEXIST) => {}
                 // Not supported by this file system.
@@ -255,7 +285,7 @@ impl Place {
                 file => file?,
             };
             prove_stale(&file)?;
-            match self.rename(RenameFlags::RENAME_EXCHANGE) {
+            match self.exchange() {
                 Ok(()) => {}
                 // Without the exchange, the name is missing for a moment, under the lock.
                 Err(Errno::EINVAL | Errno::ENOSYS) => {
@@ -269,7 +299,10 @@ impl Place {
             if self.look(&self.temporary)?.is(&file.seen) {
                 return Ok(self.unlink(&self.temporary)?);
             }
-            self.rename(RenameFlags::RENAME_EXCHANGE)?;
+            self.exchange()?;
+            if !self.look(&self.temporary)?.is(own) {
+                return Err(Refused::Disturbed);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -16,7 +17,7 @@ use crate::objects::users::{self, User};
 use crate::output;
 use crate::sys::deadline::Deadline;
 use crate::sys::fds;
-use crate::sys::socket::takeover::Bound;
+use crate::sys::socket::takeover::{Bound, PATIENCE};
 use crate::sys::socket::{self, Type, bind_inet, reserve_inet};
 use crate::sys::wait::interruptible;
 
@@ -150,10 +151,11 @@ impl Opening<'_> {
     fn open(&self, address: &Address) -> Result<Vec<Listener>> {
         Ok(match address.endpoint() {
             Endpoint::Path(kind, path) => {
-                let deadline = self.timeout.map_or(Deadline::Forever, Timeout::deadline);
+                let patience = Deadline::after(PATIENCE);
+                let deadline = self.timeout.map_or(patience, |timeout| timeout.deadline_or(patience));
                 let bound = Bound::take(path, *kind, self.mode, deadline);
-                let bound =
-                    bound.map_err(|refused| explain_refusal(path, refused, |path| used(&users::at_socket(path))));
+                let in_use = |path: &Path| used(&users::at_socket(path));
+                let bound = bound.map_err(|refused| explain_refusal(path, refused, self.timeout, in_use));
                 vec![listener(address, *kind, Socket::AtPath(bound?), false)?]
             }
             Endpoint::Abstract(kind, name) => {

@@ -29,7 +29,7 @@ use crate::sys::fds;
 use crate::sys::fifo::{self, Kind};
 use crate::sys::holders::Holder;
 use crate::sys::socket::hosts::{self, Unresolved};
-use crate::sys::socket::takeover::Refused;
+use crate::sys::socket::takeover::{PATIENCE, Refused};
 use crate::sys::socket::type_of;
 use crate::text::quote;
 
@@ -57,28 +57,45 @@ pub fn explain_path(path: &Path, errno: Errno) -> Cause {
 }
 
 /// Explains why a path was not taken or removed. `in_use` is the failure on the socket of a live process.
-pub fn explain_refusal(path: &Path, refused: Refused, in_use: fn(&Path) -> Cause) -> Cause {
+pub fn explain_refusal(
+    path: &Path,
+    refused: Refused,
+    timeout: Option<&Timeout>,
+    in_use: impl FnOnce(&Path) -> Cause,
+) -> Cause {
     match refused {
         Refused::NotASocket(kind) => not_a_socket(path, kind),
         Refused::InUse => in_use(path),
-        Refused::Locked(pids) => locked(&pids),
+        Refused::Locked(pids) => locked(&pids, timeout),
         Refused::Disturbed => Cause::new(Exit::Failed, "another process has just replaced it"),
         Refused::Failed(errno @ (Errno::EACCES | Errno::EPERM)) => denied(path, errno),
         Refused::Failed(errno) => explain_path(path, errno),
     }
 }
 
-fn locked(pids: &[i32]) -> Cause {
+/// Returns ` by 812 (cc)` for these processes, if there are any.
+pub fn by(pids: &[i32]) -> String {
     let holder = |pid: &i32| User::from(Holder { pid: *pid, mappings: 0, open: Vec::new() });
     let users: Vec<User> = pids.iter().map(holder).collect();
-    let by = users::list(&users).map_or_else(String::new, |users| format!(" by {users}"));
-    Cause::new(Exit::Failed, format!("its directory is still locked after 5s{by}"))
+    users::list(&users).map_or_else(String::new, |users| format!(" by {users}"))
+}
+
+fn locked(pids: &[i32], timeout: Option<&Timeout>) -> Cause {
+    let by = by(pids);
+    match timeout.filter(|timeout| timeout.deadline() != Deadline::Forever) {
+        Some(timeout) => timeout.expired(format!("its directory is{} locked{}{by}", timeout.still(), timeout.after())),
+        None => Cause::new(Exit::Failed, format!("its directory is still locked after {}s{by}", PATIENCE.as_secs())),
+    }
 }
 
 fn denied(path: &Path, errno: Errno) -> Cause {
     match fifo::look(path) {
         Ok(seen) if seen.uid != geteuid().as_raw() => {
             Cause::from_errno(errno, format!("permission denied; owned by {}", user(seen.uid)))
+        }
+        Ok(seen) if seen.kind == Kind::Socket && seen.mode & 0o200 == 0 => {
+            let words = format!("its mode {:04o} forbids to test whether it is stale", seen.mode);
+            Cause::from_errno(errno, words).hint(format!("chmod u+w {}", quote(&path.display().to_string())))
         }
         _ => Cause::from_errno(errno, "its directory must be readable and writable"),
     }

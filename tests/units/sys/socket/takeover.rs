@@ -15,6 +15,11 @@ fn take(path: &Path) -> Taken<Bound> {
     Bound::take(path, Type::Stream, 0o600, Deadline::Forever)
 }
 
+fn remove(path: &Path, force: bool) -> Taken<()> {
+    // A child that another test is starting can hold a copy of the lock for a moment.
+    super::remove(path, force, Deadline::Forever, &mut |_| ())
+}
+
 fn names(dir: &Dir) -> Vec<OsString> {
     let mut names: Vec<OsString> = read_dir(&dir.0).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
@@ -182,6 +187,29 @@ fn removal_spares_a_live_socket_without_force() {
     listener.set_nonblocking(true).unwrap();
     assert!(listener.accept().is_err());
     remove(&dir.path("s"), true).unwrap();
+    assert!(names(&dir).is_empty());
+}
+
+#[test]
+fn leftover_of_a_killed_removal_is_removed() {
+    let dir = Dir::new();
+    dir.stale(".s.new");
+    assert_eq!(remove(&dir.path("s"), false), Err(Refused::Failed(Errno::ENOENT)));
+    assert!(names(&dir).is_empty());
+    dir.stale(".s.new");
+    remove(&dir.stale("s"), false).unwrap();
+    assert!(names(&dir).is_empty());
+}
+
+#[test]
+fn force_needs_no_lock() {
+    let dir = Dir::new();
+    let holder = open(&dir.0, OFlag::O_RDONLY, Mode::empty()).unwrap();
+    lock(&holder, Deadline::Forever).unwrap();
+    let path = dir.stale("s");
+    let refused = super::remove(&path, false, Deadline::Now, &mut |_| ());
+    assert!(matches!(refused, Err(Refused::Locked(_))));
+    remove(&path, true).unwrap();
     assert!(names(&dir).is_empty());
 }
 
