@@ -212,10 +212,21 @@ fn ftok_of(text: &[u8]) -> Result<Form, String> {
     Ok(Form::Ftok(Path::new(OsStr::from_bytes(path)).into(), id))
 }
 
+/// Returns whether a text has the form of a name, of any length.
+pub fn is_name(text: &[u8]) -> bool {
+    text.first().is_some_and(|first| is_letter(*first)) && text.iter().all(in_name)
+}
+
+fn is_letter(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte == b'_'
+}
+
+fn in_name(byte: &u8) -> bool {
+    is_letter(*byte) || byte.is_ascii_digit() || b".-".contains(byte)
+}
+
 fn name(text: &[u8]) -> Result<Form, String> {
     let whole = String::from_utf8_lossy(text);
-    let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
-    let in_name = |byte: &u8| is_letter(*byte) || byte.is_ascii_digit() || b".-".contains(byte);
     if text.contains(&b'/') {
         return Err("expected a name without '/'".into());
     }

@@ -19,9 +19,9 @@ use clap::builder::{OsStringValueParser, TryMapValueParser, TypedValueParser};
 
 use super::numbers::digits;
 use crate::sys::socket::{ABSTRACT_MAX, Type};
+use crate::target::{NAME_MAX, is_name};
+use crate::text::quote;
 
-/// The longest name, in bytes, as for a TARGET.
-const NAME_MAX: usize = 64;
 /// The longest host name, in bytes.
 const HOST_MAX: usize = 253;
 /// Comes before a name, so that it does not meet the names of other programs.
@@ -222,7 +222,11 @@ fn unix(kind: Type, whole: &[u8], text: &[u8]) -> Result<Endpoint, NoAddress> {
             let [prefix, rest] = [prefix, rest].map(String::from_utf8_lossy);
             let words = no("the shell expands ~ only at the start of a word without quotes");
             let is_home = rest.is_empty() || rest.starts_with('/');
-            let meant = is_home.then(|| Meant::Expanded(format!("\"{prefix}$HOME{rest}\"")));
+            let meant = is_home.then(|| match quote(&rest) {
+                _ if rest.is_empty() => Meant::Expanded(format!("\"{prefix}$HOME\"")),
+                plain if plain == rest => Meant::Expanded(format!("\"{prefix}$HOME{rest}\"")),
+                quoted => Meant::Expanded(format!("\"{prefix}$HOME\"{quoted}")),
+            });
             Err(NoAddress { meant, ..words })
         }
         path => Ok(Endpoint::Path(kind, OsString::from_vec(path.to_vec()).into())),
@@ -252,7 +256,7 @@ fn inet(kind: Type, prefix: &str, text: &str) -> Result<Endpoint, NoAddress> {
     };
     let number = digits(port).and_then(|port| u16::try_from(port).ok());
     let Some(number) = number else {
-        let words = no(format!("'{port}' is not a port from 0 to 65535"));
+        let words = no_port(port);
         let is_service = port.starts_with(|c: char| c.is_ascii_alphabetic()) && is_host(port);
         return Err(if is_service { words.use_line(format!("getent services {port}")) } else { words });
     };
@@ -274,6 +278,10 @@ fn inet(kind: Type, prefix: &str, text: &str) -> Result<Endpoint, NoAddress> {
         _ => return Err(no(format!("'{host}' cannot be the name of a host"))),
     };
     Ok(Endpoint::Inet(kind, host, number))
+}
+
+fn no_port(text: &str) -> NoAddress {
+    no(format!("'{text}' is not a port from 0 to 65535"))
 }
 
 fn six() -> NoAddress {
@@ -306,20 +314,17 @@ fn expected() -> NoAddress {
 }
 
 fn name(text: &str) -> Result<Endpoint, NoAddress> {
-    let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
-    let in_name = |byte: u8| is_letter(byte) || byte.is_ascii_digit() || b".-".contains(&byte);
     match text.as_bytes() {
         [] => Err(expected()),
         _ if digits(text).is_some_and(|port| port <= u16::MAX.into()) => {
             Err(expected().meant(format!("tcp:localhost:{text}")))
         }
+        all if all.iter().all(u8::is_ascii_digit) => Err(no_port(text)),
         _ if text.parse::<Ipv4Addr>().is_ok() => Err(no("expected a port after the host, as in 127.0.0.1:80")),
-        [first, rest @ ..] if is_letter(*first) && rest.iter().all(|byte| in_name(*byte)) => {
-            if text.len() > NAME_MAX {
-                return Err(no(format!("a name has at most {NAME_MAX} bytes, not {}", text.len())));
-            }
-            Ok(Endpoint::Abstract(Type::Stream, [PREFIX, text.as_bytes()].concat()))
+        name if is_name(name) && name.len() > NAME_MAX => {
+            Err(no(format!("a name has at most {NAME_MAX} bytes, not {}", name.len())))
         }
+        name if is_name(name) => Ok(Endpoint::Abstract(Type::Stream, [PREFIX, name].concat())),
         _ => Err(expected().meant(format!("./{text}"))),
     }
 }
@@ -327,8 +332,8 @@ fn name(text: &str) -> Result<Endpoint, NoAddress> {
 fn url(scheme: &str, whole: &str) -> NoAddress {
     let words = no(format!("{scheme}:// is not the address of a socket"));
     match scheme.to_ascii_lowercase().as_str() {
-        "http" | "https" => words.use_line(format!("curl {}", crate::text::quote(whole))),
-        "ws" | "wss" => words.use_line(format!("websocat {}", crate::text::quote(whole))),
+        "http" | "https" => words.use_line(format!("curl {}", quote(whole))),
+        "ws" | "wss" => words.use_line(format!("websocat {}", quote(whole))),
         _ => words,
     }
 }
@@ -342,8 +347,8 @@ fn socat(text: &str) -> Option<NoAddress> {
     // Options follow.
     let operand = rest.split(',').next().unwrap_or_default();
     let words = no(format!("{word}: is an address of socat"));
-    let serve = |address: String| format!("write ipcbox sock serve {address} -- CMD [ARG]...");
-    let recv = |address: String| format!("ipcbox sock recv {address}");
+    let serve = |address: String| format!("write ipcbox sock serve {} -- CMD [ARG]...", quote(&address));
+    let recv = |address: String| format!("ipcbox sock recv {}", quote(&address));
     let at_port = |kind: &str| format!("{kind}:localhost:{operand}");
     let (family, role) = word.split_once('-').unwrap_or((word, "CONNECT"));
     let family = family.trim_end_matches(['4', '6']);
@@ -358,7 +363,7 @@ fn socat(text: &str) -> Option<NoAddress> {
         ("UNIX", _) => words.meant(format!("unix:{operand}")),
         ("ABSTRACT", "LISTEN" | "L") => words.use_line(serve(format!("@{operand}"))),
         ("ABSTRACT", _) => words.meant(format!("@{operand}")),
-        ("OPENSSL" | "SSL", _) => words.use_line(format!("openssl s_client -connect {operand}")),
+        ("OPENSSL" | "SSL", _) => words.use_line(format!("openssl s_client -connect {}", quote(operand))),
         ("EXEC" | "SYSTEM" | "OPEN" | "FILE" | "GOPEN" | "PIPE" | "PTY" | "FD", _) => words,
         _ => return None,
     })

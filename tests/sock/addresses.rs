@@ -24,8 +24,20 @@ fn wrong_address_is_status_2_with_the_nearest_form() {
         ("$SOCKET", "the shell did not expand '$SOCKET'"),
         ("", "ADDR is empty (an unset variable?)\n"),
         ("a b", "hint: ipcbox sock connect './a b' -n\n"),
+        ("70000", "'70000' is not a port from 0 to 65535\n"),
+        ("UNIX-LISTEN:my sock", "hint: write ipcbox sock serve 'unix:my sock' -- CMD [ARG]...\n"),
+        ("OPENSSL:x;rm -rf y:443", "hint: openssl s_client -connect 'x;rm -rf y:443'\n"),
     ] {
         world.call("sock connect").arg(address).arg("-n").fails(2, words);
+    }
+    for (host, address) in [
+        ("localhost", "tcp:localhost:80"),
+        ("127.0.0.1", "tcp:127.0.0.1:80"),
+        ("db.example.org", "tcp:db.example.org:80"),
+        ("::1", "'tcp:[::1]:80'"),
+    ] {
+        let words = format!("HOST and PORT are one word: tcp:HOST:PORT\nhint: ipcbox sock connect {address} -n\n");
+        world.call("sock connect").args([host, "80", "-n"]).fails(2, &words);
     }
     let long = "x".repeat(108);
     world.call("sock connect").arg(format!("@{long}")).fails(2, "an abstract name has at most 107 bytes, not 108");

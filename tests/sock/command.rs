@@ -67,9 +67,29 @@ fn datagram_socket_is_for_a_command() {
     let call = world.call("sock connect dgram:./d -- python3 -c").arg(script);
     call.stdout("").stderr("pong").ok();
     assert_eq!(serving.join().unwrap(), b"ping");
-    let _server = std::os::unix::net::UnixDatagram::bind(world.dir().join("e")).unwrap();
+}
+
+#[test]
+fn stream_of_messages_is_refused_before_connecting() {
+    let world = World::new();
     let words = "it takes messages, and connect without CMD copies a stream";
-    world.call("sock connect dgram:./e").fails(4, words);
+    // There is no server.
+    for address in ["dgram:./e", "seqpacket:./e", "dgram:@e", "udp:localhost:9"] {
+        world.call("sock connect").arg(address).fails(4, words);
+    }
+    let (one, _other) = std::os::unix::net::UnixDatagram::pair().unwrap();
+    world.call("sock connect fd:7").passing(&one, 7).fails(4, words);
+}
+
+#[test]
+fn standard_stream_is_no_peer_of_itself() {
+    let world = World::new();
+    let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+    for number in [0, 1] {
+        let call = world.call(&format!("sock connect fd:{number}"));
+        call.passing(&one, number).fails(2, "descriptors 0 and 1 are the other side of the copy");
+    }
+    world.call("sock connect fd:0 -- true").passing(&one, 0).ok();
 }
 
 #[test]

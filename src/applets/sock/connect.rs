@@ -8,7 +8,7 @@ use clap::Args;
 use super::endpoint::client::{Client, Connection};
 use super::endpoint::exchange;
 use crate::applets::{Runs, Verb};
-use crate::args::address::{Address, of_server};
+use crate::args::address::{Address, Endpoint, of_server};
 use crate::args::numbers::digits;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
@@ -70,25 +70,43 @@ ipcbox sock connect ./db.sock </dev/null ||
             none if none.is_empty() => None,
             words => Some(Command::find(words)?),
         };
+        let Self { address, awaits, foreign, timeout, .. } = &self;
+        let context = || format!("cannot exchange data with {address}");
         if command.is_none() {
             fds::can_read(fds::stdin()).context("cannot read standard input")?;
             output::require()?;
+            can_copy(address.endpoint()).with_context(context)?;
         }
-        let Self { address, awaits, foreign, timeout, .. } = &self;
         let client = Client { address, awaits: *awaits, foreign: *foreign, timeout };
         let connection = client.connect()?;
         if let Some(command) = command {
             return self.hand_on(&connection, command);
         }
-        let context = || format!("cannot exchange data with {address}");
-        let kind = socket::type_of(&connection.socket).with_context(context)?;
-        if kind != Type::Stream {
-            let cause = Cause::new(Exit::Exists, "it takes messages, and connect without CMD copies a stream");
-            bail!(anyhow::Error::from(cause).context(context()));
+        if connection.is_shared {
+            is_stream(socket::type_of(&connection.socket)?).with_context(context)?;
         }
         exchange::run(&connection).with_context(context)?;
         Ok(Exit::Done)
     }
+}
+
+/// Checks before connecting that the server at an address can be a stream of its own.
+fn can_copy(endpoint: &Endpoint) -> Result<()> {
+    match endpoint {
+        Endpoint::Path(kind, _) | Endpoint::Abstract(kind, _) | Endpoint::Inet(kind, ..) => is_stream(*kind),
+        Endpoint::Inherited(0 | 1) => {
+            let words = "without CMD, descriptors 0 and 1 are the other side of the copy";
+            bail!(Cause::new(Exit::Usage, words))
+        }
+        Endpoint::Inherited(_) => Ok(()),
+    }
+}
+
+fn is_stream(kind: Type) -> Result<()> {
+    if kind != Type::Stream {
+        bail!(Cause::new(Exit::Exists, "it takes messages, and connect without CMD copies a stream"));
+    }
+    Ok(())
 }
 
 impl Connect {

@@ -3,7 +3,7 @@
 use clap::error::{ContextKind, ErrorKind};
 
 use super::{CommandLine, Complaint, Guess, meant_address, message, plain, text, watching};
-use crate::args::address::Meant;
+use crate::args::address::{Address, Meant};
 use crate::args::foreign::{self, Ours};
 use crate::args::numbers::digits;
 use crate::args::signals;
@@ -44,6 +44,9 @@ impl CommandLine<'_> {
         }
         if let Some(ours) = foreign::option(self.called, arg) {
             return translated(words, at, arg, ours).into_iter().collect();
+        }
+        if let Some(guess) = at.checked_sub(1).and_then(|host| one_address(words, host)).filter(|_| self.is_sock()) {
+            return vec![guess];
         }
         // The message suggests the nearest option.
         if !text(complaint.error, ContextKind::SuggestedArg).is_empty() {
@@ -95,6 +98,14 @@ impl CommandLine<'_> {
         if let Some(signal) = value.strip_prefix('-').filter(|word| arg == "SIG" && signals::parse(word).is_ok()) {
             return vec![guess(signal).because(without_dash(signal))];
         }
+        if arg == "ADDR" {
+            // A name before a port can be an address of its own.
+            let is_host = |word: &String| word == "localhost" || word.contains(['.', ':']);
+            let host = at.checked_sub(1).filter(|host| is_host(&words[*host])).unwrap_or(at);
+            if let Some(guess) = one_address(words, host) {
+                return vec![guess];
+            }
+        }
         if let Some(Meant::Address(meant)) = meant_address(value).filter(|_| arg == "ADDR") {
             return meant.to_str().map(guess).into_iter().collect();
         }
@@ -135,6 +146,10 @@ impl CommandLine<'_> {
         swapped.filter(|guess| (self.parse)(&guess.words).is_ok()).collect()
     }
 
+    fn is_sock(&self) -> bool {
+        self.called.contains("sock ")
+    }
+
     /// Returns the line with `--group`, which applies to every pid, so all of them must be negative.
     fn grouped(&self, words: &[String]) -> Option<Guess> {
         let rest: Vec<String> = words.iter().filter(|word| !is_group(word)).cloned().collect();
@@ -172,6 +187,16 @@ fn translated(words: &[String], at: usize, arg: &str, ours: Ours) -> Option<Gues
     }
     let message = format!("no option '{arg}'; did you mean '{}'?", with.join(" "));
     Some(Guess::replaced(words, at, count, &with).because(message))
+}
+
+/// Returns the line with HOST and PORT as one word, if they are two words, as for nc(1).
+fn one_address(words: &[String], host: usize) -> Option<Guess> {
+    let [name, port] = words.get(host..host + 2)? else { return None };
+    digits(port)?;
+    let name = if name.contains(':') { format!("[{name}]") } else { name.clone() };
+    let address = format!("tcp:{name}:{port}");
+    Address::of_server(address.clone().into()).ok()?;
+    Some(Guess::replaced(words, host, 2, &[&address]).because("HOST and PORT are one word: tcp:HOST:PORT"))
 }
 
 /// Returns the index of the word that contains an option or operand: `-j2`, `--jobs=2`.

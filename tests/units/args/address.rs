@@ -130,11 +130,18 @@ fn other_tool_is_named_for_its_address() {
         ("UNIX-RECV:x", "ipcbox sock recv dgram:x"),
         ("OPENSSL:x:443", "openssl s_client -connect x:443"),
         ("tcp:localhost:http", "getent services http"),
+        // What is pasted runs nothing else.
+        ("UNIX-LISTEN:my sock", "write ipcbox sock serve 'unix:my sock' -- CMD [ARG]..."),
+        ("UNIX-RECV:a;b", "ipcbox sock recv 'dgram:a;b'"),
+        ("OPENSSL:x;rm -rf y:443", "openssl s_client -connect 'x;rm -rf y:443'"),
+        ("http://x/$(id)", "curl 'http://x/$(id)'"),
     ] {
         assert_eq!(parse(text).unwrap_err().meant, Some(Meant::Line(line.into())), "{text}");
     }
     assert_eq!(parse("~/x").unwrap_err().meant, Some(Meant::Expanded("\"$HOME/x\"".into())));
     assert_eq!(parse("unix:~/x").unwrap_err().meant, Some(Meant::Expanded("\"unix:$HOME/x\"".into())));
+    let injected = Meant::Expanded("\"dgram:$HOME\"'/a\"; id \"$(id)'".into());
+    assert_eq!(parse("dgram:~/a\"; id \"$(id)").unwrap_err().meant, Some(injected));
     assert_eq!(parse("dgram:~").unwrap_err().meant, Some(Meant::Expanded("\"dgram:$HOME\"".into())));
 }
 
@@ -153,6 +160,8 @@ fn malformed_address_is_explained() {
         ("tcp:localhost:65536", "'65536' is not a port"),
         ("tcp:localhost:-1", "'-1' is not a port"),
         ("tcp:localhost:+1", "'+1' is not a port"),
+        ("70000", "'70000' is not a port from 0 to 65535"),
+        ("99999999999999999999999", "is not a port from 0 to 65535"),
         ("tcp:localhost: 1", "' 1' is not a port"),
         ("tcp:[::1", "']'"),
         ("[::1", "']'"),
