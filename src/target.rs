@@ -14,10 +14,8 @@ use nix::errno::Errno;
 
 use crate::exit::{Cause, Exit, words};
 use crate::sys::sysv::{Key, ftok};
-use crate::text::quote;
+use crate::text::{NAME_MAX, in_name, is_letter, quote};
 
-/// The longest name, in bytes.
-pub const NAME_MAX: usize = 64;
 /// The longest POSIX name, in bytes after the slash.
 pub const POSIX_MAX: usize = 250;
 
@@ -212,25 +210,12 @@ fn ftok_of(text: &[u8]) -> Result<Form, String> {
     Ok(Form::Ftok(Path::new(OsStr::from_bytes(path)).into(), id))
 }
 
-/// Returns whether a text has the form of a name, of any length.
-pub fn is_name(text: &[u8]) -> bool {
-    text.first().is_some_and(|first| is_letter(*first)) && text.iter().all(in_name)
-}
-
-fn is_letter(byte: u8) -> bool {
-    byte.is_ascii_alphabetic() || byte == b'_'
-}
-
-fn in_name(byte: &u8) -> bool {
-    is_letter(*byte) || byte.is_ascii_digit() || b".-".contains(byte)
-}
-
 fn name(text: &[u8]) -> Result<Form, String> {
     let whole = String::from_utf8_lossy(text);
     if text.contains(&b'/') {
         return Err("expected a name without '/'".into());
     }
-    if let Some(bad) = whole.chars().find(|c| !c.is_ascii() || !in_name(&(*c as u8))) {
+    if let Some(bad) = whole.chars().find(|c| !c.is_ascii() || !in_name(*c as u8)) {
         return Err(format!("a name may contain only letters, digits, '.', '_' and '-', not {bad:?}"));
     }
     if !is_letter(text[0]) {

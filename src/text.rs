@@ -97,6 +97,24 @@ pub fn line(who: &str, words: impl fmt::Display) -> String {
     format!("{who}: {}\n", visible(&words.to_string(), &[]))
 }
 
+/// The longest name that a user gives to an object, in bytes.
+pub const NAME_MAX: usize = 64;
+
+/// Returns whether a text has the form of such a name, whatever its length.
+pub fn is_name(text: &[u8]) -> bool {
+    text.first().is_some_and(|first| is_letter(*first)) && text.iter().all(|byte| in_name(*byte))
+}
+
+/// Whether a name can start with this byte.
+pub const fn is_letter(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte == b'_'
+}
+
+/// Whether a name can contain this byte.
+pub fn in_name(byte: u8) -> bool {
+    is_letter(byte) || byte.is_ascii_digit() || b".-".contains(&byte)
+}
+
 /// Quotes a word for a shell.
 pub fn quote(word: &str) -> String {
     if !word.is_empty() && word.chars().all(|c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c)) {

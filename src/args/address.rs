@@ -19,8 +19,7 @@ use clap::builder::{OsStringValueParser, TryMapValueParser, TypedValueParser};
 
 use super::numbers::digits;
 use crate::sys::socket::{ABSTRACT_MAX, Type};
-use crate::target::{NAME_MAX, is_name};
-use crate::text::quote;
+use crate::text::{NAME_MAX, is_name, quote};
 
 /// The longest host name, in bytes.
 const HOST_MAX: usize = 253;

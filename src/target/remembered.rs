@@ -11,9 +11,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use nix::unistd::geteuid;
 
-use super::{Form, NAME_MAX, Target, form};
+use super::{Form, Target, form};
 use crate::sys::name_file;
 use crate::sys::sysv::{Key, is_used};
+use crate::text::NAME_MAX;
 
 /// Hexadecimal digits of a key.
 const DIGITS: usize = 8;
