@@ -29,12 +29,16 @@ pub(super) const UDP: u8 = libc::IPPROTO_UDP as u8;
 const BY_FAMILY: u16 = 20;
 const REQUEST: u16 = libc::NLM_F_REQUEST as u16;
 pub(super) const DUMP: u16 = REQUEST | libc::NLM_F_DUMP as u16;
-/// UDIAG_SHOW_NAME, and UDIAG_SHOW_VFS.
+/// UDIAG_SHOW_NAME, _VFS, _PEER, and _UID, which is of Linux 5.3.
 pub(super) const SHOW_NAME: u32 = 1;
 pub(super) const SHOW_FILE: u32 = 2;
-/// Their attributes, UNIX_DIAG_NAME and UNIX_DIAG_VFS.
+pub(super) const SHOW_PEER: u32 = 4;
+pub(super) const SHOW_UID: u32 = 0x40;
+/// Their attributes, UNIX_DIAG_NAME and so on.
 pub(super) const NAME: u16 = 0;
 pub(super) const FILE: u16 = 1;
+pub(super) const PEER: u16 = 2;
+pub(super) const UID: u16 = 7;
 /// Bytes of `struct nlmsghdr`, `struct unix_diag_msg`, and `struct inet_diag_msg`.
 const HEAD: usize = 16;
 pub(super) const UNIX: usize = 16;
@@ -126,6 +130,40 @@ pub fn bound_to(file: &SocketFile) -> Result<Option<Place>> {
 /// Like [`bound_to`], for an abstract name.
 pub fn bound_to_name(name: &[u8]) -> Result<Option<Place>> {
     find(SHOW_NAME, NAME, &[b"\0", name].concat())
+}
+
+/// Returns the user that created the socket which a unix socket is connected to. Datagram sockets have no other
+/// credentials. `None`: no process has that socket any more.
+///
+/// # Errors
+/// sock_diag is missing or forbidden. `EOPNOTSUPP`: the kernel does not know the user.
+pub fn peer_uid(socket: &OwnedFd) -> Result<Option<u32>> {
+    let netlink = netlink()?;
+    let own = fstat(socket)?.st_ino as u32;
+    match attribute(&netlink, own, SHOW_PEER, PEER)? {
+        Some(Some(peer)) if peer > 0 => match attribute(&netlink, peer, SHOW_UID, UID)? {
+            Some(None) => Err(Errno::EOPNOTSUPP),
+            uid => Ok(uid.flatten()),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// Returns an attribute of the unix socket with this inode, if there are both.
+fn attribute(netlink: &OwnedFd, inode: u32, show: u32, wanted: u16) -> Result<Option<Option<u32>>> {
+    let mut body = unix(u32::MAX, show);
+    body[8..12].copy_from_slice(&inode.to_ne_bytes());
+    // Any cookie.
+    body[16..24].fill(0xff);
+    request(netlink, REQUEST, &body)?;
+    let value = |body: &[u8]| {
+        let (_, value) = attributes(body.get(UNIX..)?).find(|(kind, _)| *kind == wanted)?;
+        value.get(..4).map(|value| word(value, 0))
+    };
+    match dump(netlink, |body| Some(value(body))) {
+        Err(Errno::ENOENT) => Ok(None),
+        answer => answer,
+    }
 }
 
 /// Returns the unix socket that has this attribute with this value.

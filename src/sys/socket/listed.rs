@@ -7,21 +7,17 @@ use nix::errno::Errno;
 
 use super::Type;
 use super::diag::{
-    DUMP, FILE, INET, LISTEN, NAME, SHOW_FILE, SHOW_NAME, TCP, UDP, UNIX, attributes, dump, inet, netlink, place,
-    request, unix, word,
+    DUMP, FILE, INET, LISTEN, NAME, PEER, SHOW_FILE, SHOW_NAME, SHOW_PEER, SHOW_UID, TCP, UDP, UID, UNIX, attributes,
+    dump, inet, netlink, place, request, unix, word,
 };
 use crate::sys::fifo::Seen;
 
 /// More of UDIAG_SHOW_NAME, and so on, and the attributes themselves.
-const SHOW_PEER: u32 = 4;
 const SHOW_WAITING: u32 = 8;
 const SHOW_QUEUES: u32 = 0x10;
-const SHOW_UID: u32 = 0x40;
-const PEER: u16 = 2;
 const WAITING: u16 = 3;
 const QUEUES: u16 = 4;
 const SHUTDOWN: u16 = 6;
-const UID: u16 = 7;
 /// INET_DIAG_SKV6ONLY.
 const SIX_ONLY: u16 = 11;
 /// RCV_SHUTDOWN and SEND_SHUTDOWN of the kernel: also what a unix socket has after its peer has closed.
