@@ -14,7 +14,7 @@ use nix::sys::socket::{
 };
 
 use super::{FORMS, stale};
-use crate::support::{World, eventually};
+use crate::support::{World, eventually, skip};
 
 /// Returns the address of a form at which nothing is, and its port.
 pub fn free(world: &World, form: &str) -> (String, u16) {
@@ -86,12 +86,53 @@ fn missing_directory_is_waited_for() {
 #[test]
 fn closed_port_is_not_connected_to_in_a_loop() {
     let world = World::new();
-    let (address, _) = free(&world, "tcp:127.0.0.1");
-    let Some(call) = world.traced("connect") else { return };
-    let waiting = call.args(["sock", "connect", "--await", &address, "-w", "0.3"]);
-    waiting.fails(124, "still no server after 300ms");
-    let trace = std::fs::read_to_string(world.dir().join("trace")).unwrap();
-    assert_eq!(trace.matches("connect(").count(), 1, "{trace}");
+    let (_, port) = free(&world, "tcp:127.0.0.1");
+    for host in ["127.0.0.1", "0.0.0.0", "[::]", "[::ffff:127.0.0.1]"] {
+        let Some(call) = world.traced("connect") else { return };
+        let waiting = call.args(["sock", "connect", "--await", &format!("tcp:{host}:{port}"), "-w", "0.3"]);
+        waiting.fails(124, "still no server after 300ms");
+        let trace = std::fs::read_to_string(world.dir().join("trace")).unwrap();
+        assert_eq!(trace.matches("connect(").count(), 1, "{trace}");
+    }
+}
+
+/// With so few ports for clients, TCP often chooses that of the server.
+#[test]
+fn client_connected_to_itself_is_status_3() {
+    let world = World::new();
+    let user = if nix::unistd::geteuid().is_root() { &[][..] } else { &["--user", "--map-root-user"] };
+    let script = "ip link set lo up; echo 45000 45003 >/proc/sys/net/ipv4/ip_local_port_range";
+    let call = |more: &str| {
+        world.program("unshare").args(user).args(["--net", "sh", "-ec"]).arg(format!("{script}; {more}")).stdout("")
+    };
+    if !call("").output().status.success() {
+        return skip("needs permission to create a network namespace");
+    }
+    for host in ["127.0.0.1", "0.0.0.0", "[::]", "localhost"] {
+        let loops = format!(
+            "for n in 1 2 3 4 5 6 7 8; do for port in 45000 45001 45002 45003; do
+                 status=0; ipcbox sock connect tcp:{host}:$port </dev/null 2>/dev/null || status=$?
+                 [ $status = 3 ] || exit 99
+             done; done"
+        );
+        call(&loops).ok();
+    }
+}
+
+/// No event of the watched directory reports that the path now leads to another one.
+#[test]
+fn switched_link_is_followed() {
+    let world = World::new();
+    let dir = world.dir();
+    std::fs::create_dir(dir.join("r1")).unwrap();
+    std::fs::create_dir(dir.join("r2")).unwrap();
+    std::os::unix::fs::symlink("r1", dir.join("current")).unwrap();
+    let waiting = world.call("sock connect current/s --await").start().blocked_in(libc::SYS_ppoll);
+    let listener = UnixListener::bind(dir.join("r2/s")).unwrap();
+    std::os::unix::fs::symlink("r2", dir.join("next")).unwrap();
+    std::fs::rename(dir.join("next"), dir.join("current")).unwrap();
+    drop(listener.accept().unwrap());
+    assert_eq!(waiting.code(), 0);
 }
 
 #[test]
@@ -114,16 +155,22 @@ pub fn full(world: &World) -> (std::os::fd::OwnedFd, std::os::unix::net::UnixStr
 fn full_backlog_is_waited_for_until_the_deadline() {
     let world = World::new();
     let (listener, first) = full(&world);
+    let own = format!("the backlog of {} (", std::process::id());
     for options in ["-n", "-w 0", "--await -n"] {
-        world.call(&format!("sock connect ./s {options}")).fails(124, "the backlog of the server is full\n");
+        world.call(&format!("sock connect ./s {options}")).fails(124, &own);
+        world.call(&format!("sock connect ./s {options}")).fails(124, ") is full\n");
     }
     let start = Instant::now();
-    world.call("sock connect ./s -w 0.15").fails(124, "the backlog of the server is still full after 150ms\n");
+    world.call("sock connect ./s -w 0.15").fails(124, ") is still full after 150ms\n");
     assert!(start.elapsed() >= Duration::from_millis(150));
     world.call("sock connect ./s -n -E 0").stderr("").ok();
 
     let mut waiting = world.call("sock connect ./s -v").start();
-    assert_eq!(waiting.message(), "sock: waiting for ./s: the backlog of the server is full\n");
+    let message = waiting.message();
+    assert!(
+        message.starts_with(&format!("sock: waiting for ./s: {own}")) && message.ends_with(") is full\n"),
+        "{message}"
+    );
     let waiting = waiting.blocked_in(libc::SYS_connect);
     // A stop and continue interrupts connect(2).
     let pid = waiting.pid();
@@ -166,8 +213,10 @@ fn unanswered_syn_is_waited_for_until_the_deadline() {
     assert_eq!(address.family(), Some(AddressFamily::Inet));
     let port = address.as_sockaddr_in().unwrap().port();
     let _first = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-    world.call(&format!("sock connect tcp:127.0.0.1:{port} -w 0.1")).fails(124, "no answer within 100ms\n");
-    world.call(&format!("sock connect tcp:127.0.0.1:{port} -n")).fails(124, "no answer at once\n");
+    let from = format!("no answer from {} (", std::process::id());
+    world.call(&format!("sock connect tcp:127.0.0.1:{port} -w 0.1")).fails(124, &from);
+    world.call(&format!("sock connect tcp:127.0.0.1:{port} -w 0.1")).fails(124, ") within 100ms\n");
+    world.call(&format!("sock connect tcp:127.0.0.1:{port} -n")).fails(124, ") at once\n");
     let mut waiting = world.call(&format!("sock connect tcp:localhost:{port} -v -w 60")).start();
     assert_eq!(waiting.message(), format!("sock: waiting for tcp:localhost:{port}: no answer yet\n"));
 }

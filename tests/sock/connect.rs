@@ -327,6 +327,64 @@ fn urgent_data_blocks_nothing() {
 }
 
 #[test]
+fn stopped_server_is_waited_for() {
+    for form in ["path", "tcp"] {
+        let world = World::new();
+        let (family, address) = match form {
+            "path" => ("AF_UNIX", "'s'"),
+            _ => ("AF_INET", "('127.0.0.1', 0)"),
+        };
+        let script = format!(
+            "import socket
+s = socket.socket(socket.{family})
+s.bind({address})
+s.listen()
+print(s.getsockname()[-1], flush=True)
+c = s.accept()[0]
+data = b''
+while more := c.recv(1 << 16): data += more
+c.sendall(data)"
+        );
+        let mut server = world.program("python3").args(["-c", &script]).start();
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(server.output()), &mut line).unwrap();
+        let server = server.stopped();
+        let address = if form == "path" { "./s".into() } else { format!("tcp:127.0.0.1:{}", line.trim()) };
+        let input = pattern(4 << 20);
+        std::thread::scope(|scope| {
+            let (address, input) = (&address, &input);
+            let dir = world.dir();
+            let calling = scope.spawn(move || {
+                let call = crate::support::Call::new(crate::support::BINARY).dir(dir);
+                call.args(["sock", "connect", address]).input(input.clone()).output()
+            });
+            assert!(crate::support::holds(|| !calling.is_finished()), "{form}");
+            server.signal(nix::sys::signal::Signal::SIGCONT);
+            let output = calling.join().unwrap();
+            assert!(output.status.success() && output.stdout == *input, "{form}: {:?}", output.stderr);
+        });
+        assert_eq!(server.code(), 0);
+    }
+}
+
+/// More than 32 bits, through memory of constant size.
+#[test]
+fn reply_of_gigabytes_is_whole() {
+    let length: u64 = if std::env::var_os("IPCBOX_FULL").is_some() { 5 << 30 } else { 16 << 20 };
+    for form in ["path", "tcp:localhost"] {
+        let world = World::new();
+        let (server, address) = listen(&world, form);
+        let serving = server.once(move |mut peer| {
+            let block = pattern(1 << 20);
+            (0..length >> 20).for_each(|_| peer.write_all(&block).unwrap());
+        });
+        let count = world.shell(&format!("ipcbox sock connect {address} </dev/null | wc -c")).ok();
+        assert_eq!(count.trim(), length.to_string(), "{form}");
+        serving.join().unwrap();
+    }
+}
+
+#[test]
 fn terminal_input_is_copied() {
     let world = World::new();
     let (server, address) = listen(&world, "path");

@@ -5,6 +5,7 @@ mod addresses;
 mod awaiting;
 mod command;
 mod connect;
+mod hosts;
 mod lost;
 mod rm;
 mod send;

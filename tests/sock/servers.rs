@@ -5,6 +5,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
+use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
 use nix::sys::stat::Mode;
 
@@ -24,7 +25,6 @@ fn missing_server_is_status_3() {
         ("./stale", "no server has the socket, which is stale (ECONNREFUSED)"),
         (&name, "no server (ECONNREFUSED)"),
         (&format!("@{name}"), "no server (ECONNREFUSED)"),
-        (&format!("seqpacket:@{name}"), "no server (ECONNREFUSED)"),
         ("known.sock", "use ./known.sock for the file"),
         (&format!("tcp:{closed}"), "no server listens on this port (ECONNREFUSED)"),
         (&format!("tcp:localhost:{}", closed.port()), "no server listens on this port (ECONNREFUSED)"),
@@ -33,6 +33,8 @@ fn missing_server_is_status_3() {
     ] {
         world.call("sock connect").arg(address).fails(3, words);
     }
+    let call = world.call("sock connect").arg(format!("seqpacket:@{name}"));
+    call.args(["--", "true"]).fails(125, "no server (ECONNREFUSED)");
     world.call("sock connect ./known.sock").fails(4, "regular file");
     world.call("sock connect tcp:nothing.invalid:1 -n").fails(124, "the host was not looked up at once");
 }
@@ -78,9 +80,54 @@ fn other_type_is_status_4_with_the_right_one() {
         ("seqpacket:stream", "the server takes a stream, not messages (EPROTOTYPE)\nhint: use unix:stream\n"),
         ("seqpacket:dgram", "hint: use dgram:dgram\n"),
         ("dgram:stream", "the server takes connections, not datagrams (EPROTOTYPE)\nhint: use unix:stream\n"),
+        (
+            "dgram:./seqpacket",
+            "the server takes connections, not datagrams (EPROTOTYPE)\nhint: use seqpacket:./seqpacket\n",
+        ),
     ] {
-        world.call("sock connect").arg(address).fails(4, words);
+        // With CMD, every type is right.
+        world.call("sock connect").args([address, "--", "true"]).fails(125, words);
     }
+    // None of them was reached.
+    nix::fcntl::fcntl(&seqpacket, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK)).unwrap();
+    assert_eq!(nix::sys::socket::accept(seqpacket.as_raw_fd()).unwrap_err(), Errno::EAGAIN);
+}
+
+#[test]
+fn hint_for_a_link_can_be_pasted() {
+    let world = World::new();
+    let _server = UnixDatagram::bind(world.dir().join("a b")).unwrap();
+    symlink("a b", world.dir().join("link")).unwrap();
+    let target = world.dir().canonicalize().unwrap().join("a b");
+    for prefix in ["dgram:", "seqpacket:"] {
+        let call = world.call("sock connect").arg(format!("{prefix}./link")).args(["--", "true"]);
+        call.fails(125, &format!("hint: use '{prefix}{}'\n", target.display()));
+    }
+}
+
+#[test]
+fn server_that_does_not_listen_yet_is_status_3() {
+    let world = World::new();
+    for kind in [SockType::Stream, SockType::SeqPacket] {
+        let early = socket(AddressFamily::Unix, kind, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        bind(early.as_raw_fd(), &UnixAddr::new(&world.dir().join("s")).unwrap()).unwrap();
+        let prefix = if kind == SockType::Stream { "unix" } else { "seqpacket" };
+        let call = world.call("sock connect").arg(format!("{prefix}:s")).args(["--", "true"]);
+        call.fails(125, "the server does not listen yet (ECONNREFUSED)");
+        fs::remove_file(world.dir().join("s")).unwrap();
+    }
+}
+
+#[test]
+fn exhausted_descriptors_are_reported() {
+    let world = World::new();
+    let _server = UnixListener::bind(world.dir().join("s")).unwrap();
+    for limit in [3, 4] {
+        let script = format!("exec </dev/null; ulimit -n {limit}; exec ipcbox sock connect ./s");
+        world.shell(&script).fails(1, "too many open files (EMFILE)\nhint: ulimit -n ");
+    }
+    let Some(call) = world.injected("socket:error=ENFILE") else { return };
+    call.args(["sock", "connect", "./s"]).fails(1, "too many open files in the system (ENFILE)\nhint: sysctl -w fs.");
 }
 
 #[test]
@@ -146,12 +193,40 @@ fn server_of_another_user_is_refused() {
         world.call("sock connect").arg(address).fails(5, &words);
     }
     world.call("sock connect ./s --foreign -- true").ok();
+    drop(server);
     // The server of root is accepted by another user.
     fs::remove_file(world.dir().join("s")).unwrap();
     let listener = UnixListener::bind(world.dir().join("s")).unwrap();
     fs::set_permissions(world.dir().join("s"), Permissions::from_mode(0o666)).unwrap();
     world.call("sock connect ./s -- true").user(stranger).ok();
     drop(listener);
+}
+
+/// Datagram sockets have no credentials of their server.
+#[test]
+fn datagram_server_of_another_user_is_refused() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else { return };
+    let name = world.name("").trim_end_matches('-').to_owned();
+    let script = "import os, socket
+n = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+n.bind('\\0' + os.environ['NAME'])
+open('ready', 'w')
+while True:
+    n.recv(9)";
+    let server = world.program("python3").args(["-c", script]).user(stranger).start();
+    eventually("the server is bound", || world.dir().join("ready").exists());
+    let address = format!("dgram:@{name}");
+    let words =
+        format!("the server belongs to uid {stranger} (pid {})\nhint: add --foreign to accept it\n", server.pid());
+    world.call("sock connect").args([&address, "--", "true"]).fails(125, &words);
+    world.call("sock connect").args([&address, "--", "true"]).user(stranger).ok();
+    world.call("sock connect --foreign").args([&address, "--", "true"]).ok();
+    let Some(call) = world.injected("sendto:error=EPERM") else { return };
+    let words = "the user of the server is unknown, because sock_diag fails: operation not permitted (EPERM)\n";
+    call.args(["sock", "connect", &address, "--", "true"]).fails(125, words);
+    let call = world.injected("sendto:error=EPERM").unwrap();
+    call.args(["sock", "connect", "--foreign", &address, "--", "true"]).ok();
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::objects::remove::refused;
 use crate::objects::users;
 use crate::output::notice::Notice;
 use crate::sys::deadline::Deadline;
+use crate::sys::socket::Type;
 use crate::sys::socket::takeover::{PATIENCE, Refused, remove};
 use crate::text::quote;
 
@@ -66,7 +67,7 @@ ipcbox sock rm db.sock --missing-ok
                     None => explain_path(path, Errno::ENOENT),
                     Some(hint) => explain_path(path, Errno::ENOENT).hint(hint),
                 },
-                Err(refused) => explain_refusal(path, refused, Some(&self.timeout), in_use),
+                Err(refused) => explain_refusal(Type::Stream, path, refused, Some(&self.timeout), in_use),
             };
             Err(Error::from(cause)).with_context(|| format!("cannot remove {}", path.display()))
         })

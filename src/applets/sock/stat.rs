@@ -106,10 +106,10 @@ impl Stat {
     fn find<'a>(&self, address: &Address, sockets: &'a Sockets, missing: &[&str]) -> Result<Vec<What<'a>>> {
         let mut file = None;
         let mut found: Vec<&Listed> = match address.endpoint() {
-            Endpoint::Path(_, path) => {
+            Endpoint::Path(kind, path) => {
                 let at = SocketFile::open(path).map_err(|errno| explain_path(path, errno))?;
                 if at.seen.kind != Kind::Socket {
-                    bail!(not_a_socket(path, at.seen.kind));
+                    bail!(not_a_socket(*kind, path, at.seen.kind));
                 }
                 let found = sockets.iter().filter(|socket| socket.is_at(&at.seen)).collect();
                 file = Some(at);

@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, bail};
 use clap::Args;
 
-use super::endpoint::lookout::{Awaited, Lookout, Presence, Which, cannot, users};
+use super::endpoint::lookout::{Awaited, Lookout, Presence, Which, cannot};
+use super::endpoint::servers;
 use crate::applets::{Runs, Verb};
 use crate::args::address::{Address, Endpoint, of_server};
 use crate::args::signals::name;
@@ -137,7 +138,7 @@ impl Wait {
         let words = match seen {
             Presence::Lacks(words) => format!("{still} {words}{after}").trim_start().to_owned(),
             Presence::Accepts | Presence::Accepted => {
-                let by = if self.timeout.is_silent() { None } else { users::list(&users(address)) };
+                let by = if self.timeout.is_silent() { None } else { users::list(&servers(address)) };
                 let by = by.map_or_else(String::new, |users| format!(": {users}"));
                 format!("a server{still} accepts{after}{by}")
             }

@@ -21,6 +21,8 @@ pub enum Unresolved {
     Unknown,
     /// It is not in `/etc/hosts`, and getent(1) is not installed.
     NoGetent,
+    /// getent(1) was not started.
+    NotStarted(Errno),
     /// A call failed. `EAGAIN`: no answer before the deadline. `EINTR`: a
     /// [caught](crate::sys::interrupt::catch) signal came.
     Failed(Errno),
@@ -50,7 +52,7 @@ pub fn find(name: &str, deadline: Deadline) -> Result<Vec<IpAddr>, Unresolved> {
     let nothing = File::open("/dev/null").map_err(crate::sys::errno)?;
     let standard = Standard { input: Some(nothing.as_fd()), output: Some(to.as_fd()), error: None };
     let started = child::start_program(&program, &words, &[], standard, Group::Same);
-    let child = started.map_err(|(Unstarted::Fork(errno) | Unstarted::Run(errno))| errno)?;
+    let child = started.map_err(|(Unstarted::Fork(errno) | Unstarted::Run(errno))| Unresolved::NotStarted(errno))?;
     drop(to);
     let answer = read_all(&from, deadline);
     if answer.is_err() {

@@ -17,14 +17,16 @@ pub mod pass;
 pub mod takeover;
 
 use std::ffi::{OsStr, c_int};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, FcntlArg, OFlag, fcntl, openat};
 use nix::libc;
+use nix::poll::PollFd;
 use nix::sys::socket::sockopt::{
     AcceptConn, PassCred, PeerCredentials, ReuseAddr, SendTimeout, SockType as TypeOf, SocketError,
 };
@@ -40,10 +42,12 @@ use super::deadline::Deadline;
 use super::fds::flags;
 use super::fifo::Seen;
 use super::interrupt::{self, retry};
-use super::wait::room;
+use super::wait::{Ends, Wake, Want, poll};
 
 /// How many connections wait to be accepted. The kernel lowers it to `/proc/sys/net/core/somaxconn`.
 const BACKLOG: i32 = 4096;
+/// How long one address of several is tried alone.
+const HEAD_START: Duration = Duration::from_millis(250);
 /// The longest abstract name, in bytes.
 pub const ABSTRACT_MAX: usize = 107;
 
@@ -116,8 +120,8 @@ pub enum Peer<'a> {
     File(&'a SocketFile),
     /// A unix socket with an abstract name.
     Abstract(&'a [u8]),
-    /// TCP, or UDP for [`Type::Dgram`].
-    Inet(SocketAddr),
+    /// TCP, or UDP for [`Type::Dgram`], at the first of these addresses that answers.
+    Inet(&'a [SocketAddr]),
 }
 
 impl Peer<'_> {
@@ -217,7 +221,7 @@ pub fn accept(listener: impl AsFd) -> Result<OwnedFd> {
 /// `EPROTOTYPE`: the server's socket is of another type.
 pub fn connect(kind: Type, peer: &Peer, deadline: Deadline, waits: &mut dyn FnMut()) -> Result<OwnedFd> {
     match peer {
-        Peer::Inet(address) => connect_inet(kind, *address, deadline, waits),
+        Peer::Inet(addresses) => connect_inet(kind, addresses, deadline, waits),
         unix => connect_unix(kind, &unix.unix_address()?, deadline, waits),
     }
 }
@@ -266,23 +270,68 @@ fn connect_unix(kind: Type, to: &UnixAddr, deadline: Deadline, waits: &mut dyn F
     Ok(socket)
 }
 
-fn connect_inet(kind: Type, to: SocketAddr, deadline: Deadline, waits: &mut dyn FnMut()) -> Result<OwnedFd> {
-    let socket = begin(kind, to)?;
-    let established = match room(socket.as_fd(), Deadline::Now) {
-        Err(Errno::EAGAIN) if deadline != Deadline::Now => {
-            waits();
-            room(socket.as_fd(), deadline)
+/// Tries several addresses at the same time, but gives each some time alone: a server that listens at several of them
+/// would accept a connection for each.
+fn connect_inet(kind: Type, to: &[SocketAddr], deadline: Deadline, waits: &mut dyn FnMut()) -> Result<OwnedFd> {
+    let mut attempts: Vec<OwnedFd> = Vec::new();
+    let mut failures = Vec::new();
+    let mut is_waiting = false;
+    let mut rest = to.iter();
+    loop {
+        match rest.next().map(|to| begin(kind, *to)) {
+            Some(Ok(attempt)) => attempts.push(attempt),
+            Some(Err(errno)) => failures.push(errno),
+            None => {}
         }
-        at_once => at_once,
-    };
-    established?.ok_or(Errno::EINTR)?;
-    established_with(&socket, to)?;
-    set_blocking(&socket)?;
-    Ok(socket)
+        if attempts.is_empty() && rest.len() == 0 {
+            return Err(reason(&failures));
+        }
+        if attempts.is_empty() {
+            continue;
+        }
+        let mut is_over = over(&attempts, Deadline::Now)?;
+        if is_over.is_none() && deadline != Deadline::Now {
+            if !std::mem::replace(&mut is_waiting, true) {
+                waits();
+            }
+            let parts = u32::try_from(rest.len() + 1).unwrap_or(u32::MAX);
+            let share = deadline.left().map_or(HEAD_START, |left| HEAD_START.min(left / parts));
+            is_over = over(&attempts, if rest.len() == 0 { deadline } else { Deadline::after(share) })?;
+        }
+        match is_over.map(|place| attempts.swap_remove(place)) {
+            Some(attempt) => match established(&attempt) {
+                Ok(()) => {
+                    set_blocking(&attempt)?;
+                    return Ok(attempt);
+                }
+                Err(errno) => failures.push(errno),
+            },
+            None if rest.len() == 0 => return Err(Errno::EAGAIN),
+            None => {}
+        }
+    }
+}
+
+/// Waits until one of these attempts is over, and returns its index; `None` at the deadline.
+fn over(attempts: &[OwnedFd], deadline: Deadline) -> Result<Option<usize>> {
+    let mut polled: Vec<PollFd> = attempts.iter().map(|attempt| Want::Writable.of(attempt.as_fd())).collect();
+    match poll(&mut polled, deadline, Ends::BySignal)? {
+        Wake::Ready(place) => Ok(Some(place)),
+        Wake::Late => Ok(None),
+        Wake::Signal => Err(Errno::EINTR),
+    }
+}
+
+/// Returns why no address was reached. A family or an address that this machine does not have is not the reason if
+/// there is another one.
+fn reason(failures: &[Errno]) -> Errno {
+    let absent = [Errno::EAFNOSUPPORT, Errno::EADDRNOTAVAIL, Errno::ENETUNREACH];
+    let reason = failures.iter().find(|errno| !absent.contains(errno)).or(failures.first());
+    reason.copied().unwrap_or(Errno::ECONNREFUSED)
 }
 
 /// Begins to connect a new TCP or UDP socket, which does not block. The attempt is over once it is writable; then
-/// [`established_with`] returns the outcome.
+/// [`established`] returns the outcome.
 pub fn begin(kind: Type, to: SocketAddr) -> Result<OwnedFd> {
     let socket = inet(kind, to, SockFlag::SOCK_NONBLOCK)?;
     match calls::connect(socket.as_raw_fd(), &SockaddrStorage::from(to)) {
@@ -295,9 +344,9 @@ pub fn begin(kind: Type, to: SocketAddr) -> Result<OwnedFd> {
 ///
 /// # Errors
 /// Those of [`connect`].
-pub fn established_with(socket: &OwnedFd, to: SocketAddr) -> Result<()> {
+pub fn established(socket: &OwnedFd) -> Result<()> {
     pending_error(socket)?;
-    if type_of(socket)? == Type::Stream { refuse_self(socket, to) } else { Ok(()) }
+    refuse_self(socket)
 }
 
 /// Returns whether an address belongs to this machine.
@@ -305,9 +354,20 @@ pub fn is_own(ip: IpAddr) -> bool {
     ip.is_loopback() || bind_inet(Type::Dgram, SocketAddr::new(ip, 0)).is_ok()
 }
 
-/// If no process listens on an ephemeral port, TCP can choose the same port for the client, and connects it to itself.
-fn refuse_self(socket: &OwnedFd, to: SocketAddr) -> Result<()> {
-    if own_address(socket)? == Some(to) { Err(Errno::ECONNREFUSED) } else { Ok(()) }
+/// Returns the address that the kernel connects to. The unspecified address reaches this machine.
+pub fn reached(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    }
+}
+
+/// If no process has an ephemeral port, the kernel can choose the same port for the client, and connects it to itself.
+fn refuse_self(socket: &OwnedFd) -> Result<()> {
+    // After a reset there is no peer.
+    let peer = peer_address(socket).ok().flatten();
+    if peer.is_some() && peer == own_address(socket)? { Err(Errno::ECONNREFUSED) } else { Ok(()) }
 }
 
 /// Makes calls on a socket fail with `EAGAIN` instead of blocking. Only for a socket that no other process shares.

@@ -9,16 +9,17 @@ use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
-use super::{addresses, directory, explain_path, inherited, missing, not_a_socket, or_file};
+use super::{addresses, directory, explain_path, inherited, missing, not_a_socket, or_file, servers};
 use crate::args::address::{Address, Endpoint, Host};
 use crate::args::creating::user;
 use crate::args::timeout::Timeout;
-use crate::exit::{Cause, Exit};
+use crate::exit::{Cause, Exit, words};
+use crate::objects::users::{self, User};
 use crate::output::notice::Notice;
 use crate::sys::deadline::Deadline;
 use crate::sys::fifo::{self, Kind};
 use crate::sys::inotify::Watch;
-use crate::sys::socket::diag::Diag;
+use crate::sys::socket::diag::{Diag, peer_uid};
 use crate::sys::socket::{self, Peer, SocketFile, Type};
 use crate::sys::wait;
 use crate::text::quote;
@@ -31,6 +32,10 @@ pub const NEAR: Duration = Duration::from_millis(20);
 pub const FAR: Duration = Duration::from_millis(250);
 /// The pause while a local port has no listener, before TCP is tried all the same: a firewall can pass connections on.
 const BLIND: Duration = Duration::from_secs(1);
+/// How long the addresses of a name are used without another lookup, which starts a process.
+const LOOKUP: Duration = Duration::from_secs(1);
+/// How long to wait for an event in a directory before the path is tried all the same.
+const UNSEEN: Duration = Duration::from_secs(1);
 
 /// A client of a server that may be missing.
 pub struct Client<'a> {
@@ -63,14 +68,13 @@ impl Client<'_> {
     fn open(&self) -> Result<OwnedFd> {
         let awaits = self.awaits && !matches!(self.address.endpoint(), Endpoint::Inherited(_));
         let deadline = self.timeout.deadline();
-        let mut notice = Notice::verbose(self.timeout, || format!("{}: no server yet", self.address));
-        let mut ports = Ports::new(self);
+        let mut known = Known::new(self);
         let mut pause = FIRST;
         let mut watch: Option<Watch> = None;
         loop {
             // A process that was stopped past the deadline still finds a server that came before it.
             let is_last = deadline.is_over();
-            match self.attempt(deadline, &mut ports) {
+            match self.attempt(deadline, &mut known) {
                 Err(error) if awaits && Exit::of(&error) == Exit::Missing => {}
                 connected => return connected,
             }
@@ -84,9 +88,11 @@ impl Client<'_> {
                 watch = self.watch();
             }
             if watch.is_none() {
-                notice.begin(deadline);
+                known.notice(self, || "no server yet".into()).begin(deadline);
                 if let Some(watch) = was_watched {
-                    wait::ready(&[watch.as_fd()], deadline)?;
+                    // No event comes if the path leads to another directory, for example because a link in it was
+                    // replaced.
+                    wait::ready(&[watch.as_fd()], Deadline::after(UNSEEN).earlier(deadline))?;
                 } else {
                     wait::any(&[], Deadline::after(pause).earlier(deadline))?;
                     pause = self.longest_pause().min(pause * 2);
@@ -110,26 +116,26 @@ impl Client<'_> {
         }
     }
 
-    fn attempt(&self, deadline: Deadline, ports: &mut Ports) -> Result<OwnedFd> {
+    fn attempt(&self, deadline: Deadline, known: &mut Known) -> Result<OwnedFd> {
         match self.address.endpoint() {
-            Endpoint::Path(kind, path) => self.at_path(*kind, path, deadline),
-            Endpoint::Abstract(kind, name) => self.at_name(*kind, name, deadline),
+            Endpoint::Path(kind, path) => self.at_path(*kind, path, deadline, known),
+            Endpoint::Abstract(kind, name) => self.at_name(*kind, name, deadline, known),
             Endpoint::Inet(kind, host, port) => {
-                let ips = addresses(host, Some(self.timeout))?;
-                ports.begin();
-                self.at_port(*kind, &ips, *port, deadline, ports)
+                known.begin(host, self.timeout)?;
+                self.at_port(*kind, *port, deadline, known)
             }
             Endpoint::Inherited(number) => connected(*number),
         }
     }
 
-    fn at_path(&self, kind: Type, path: &Path, deadline: Deadline) -> Result<OwnedFd> {
+    fn at_path(&self, kind: Type, path: &Path, deadline: Deadline, known: &mut Known) -> Result<OwnedFd> {
         let file = SocketFile::open(path).map_err(|errno| explain_path(path, errno))?;
         if file.seen.kind != Kind::Socket {
-            bail!(not_a_socket(path, file.seen.kind));
+            bail!(not_a_socket(kind, path, file.seen.kind));
         }
         let peer = Peer::File(&file);
-        let socket = self.reach(kind, &peer, deadline).map_err(|errno| match errno {
+        let socket = self.reach(kind, &peer, deadline, known).map_err(|errno| match errno {
+            Errno::ECONNREFUSED if file.is_live() == Ok(true) => missing(errno, "the server does not listen yet"),
             Errno::ECONNREFUSED => missing(errno, "no server has the socket, which is stale"),
             Errno::EPROTOTYPE => wrong_type(kind, &peer, &path.display().to_string()),
             Errno::EAGAIN => self.full(),
@@ -141,9 +147,9 @@ impl Client<'_> {
         Ok(socket)
     }
 
-    fn at_name(&self, kind: Type, name: &[u8], deadline: Deadline) -> Result<OwnedFd> {
+    fn at_name(&self, kind: Type, name: &[u8], deadline: Deadline, known: &mut Known) -> Result<OwnedFd> {
         let peer = Peer::Abstract(name);
-        let socket = self.reach(kind, &peer, deadline).map_err(|errno| match errno {
+        let socket = self.reach(kind, &peer, deadline, known).map_err(|errno| match errno {
             Errno::ECONNREFUSED => or_file(missing(errno, "no server"), self.address),
             Errno::EPROTOTYPE => wrong_type(kind, &peer, &format!("@{}", String::from_utf8_lossy(name))),
             Errno::EAGAIN => self.full(),
@@ -151,51 +157,55 @@ impl Client<'_> {
         })?;
         if kind != Type::Dgram {
             self.trust(server(&socket)?)?;
+        } else if !self.foreign {
+            let owner = peer_uid(&socket).map_err(|errno| {
+                let words = format!("the user of the server is unknown, because sock_diag fails: {}", words(errno));
+                Cause::from_errno(errno, words).exit(Exit::Denied).hint("add --foreign to accept it")
+            })?;
+            let owner = owner.ok_or_else(|| missing(Errno::ECONNREFUSED, "the server has just exited"))?;
+            self.trust((owner, users::at_name(name).first().and_then(User::pid)))?;
         }
         Ok(socket)
     }
 
-    /// Tries each address until one answers. Time is left for those after it.
-    fn at_port(&self, kind: Type, ips: &[IpAddr], port: u16, deadline: Deadline, ports: &Ports) -> Result<OwnedFd> {
-        let mut failed = Vec::new();
-        for (ip, after) in ips.iter().zip((0..ips.len()).rev()) {
-            let at = SocketAddr::new(*ip, port);
-            let share = deadline.left().filter(|left| !left.is_zero() && after > 0);
-            let share = u32::try_from(after + 1).ok().and_then(|parts| share?.checked_div(parts));
-            let until = share.map_or(deadline, Deadline::after);
-            if !ports.may_connect(at) {
-                failed.push(Errno::ECONNREFUSED);
-                continue;
+    fn at_port(&self, kind: Type, port: u16, deadline: Deadline, known: &mut Known) -> Result<OwnedFd> {
+        let at = known.ips.iter().map(|ip| SocketAddr::new(socket::reached(*ip), port));
+        let at: Vec<SocketAddr> = at.filter(|at| known.may_connect(*at)).collect();
+        let connected = self.reach(kind, &Peer::Inet(&at), deadline, known);
+        Ok(connected.map_err(|errno| match errno {
+            Errno::EAGAIN => {
+                let from = self.servers().map_or_else(String::new, |servers| format!(" from {servers}"));
+                self.timeout.missed(&format!("no answer{from}"))
             }
-            match self.reach(kind, &Peer::Inet(at), until) {
-                Ok(socket) => return Ok(socket),
-                Err(errno) => failed.push(errno),
-            }
-        }
-        // A family that this machine does not have is not the reason.
-        let absent = [Errno::EAFNOSUPPORT, Errno::EADDRNOTAVAIL, Errno::ENETUNREACH];
-        let reason = failed.iter().find(|errno| !absent.contains(errno)).or(failed.first());
-        let errno = reason.copied().unwrap_or(Errno::EADDRNOTAVAIL);
-        Err(match errno {
-            Errno::EAGAIN => self.timeout.missed("no answer"),
             Errno::ECONNREFUSED => missing(errno, "no server listens on this port"),
+            Errno::ECONNRESET => missing(errno, "the server has reset the connection"),
             Errno::EHOSTUNREACH => missing(errno, "the host is unreachable"),
             Errno::ENETUNREACH => missing(errno, "the network is unreachable"),
             Errno::ETIMEDOUT => missing(errno, "the host does not answer"),
             errno => Cause::plain(errno),
-        }
-        .into())
+        })?)
     }
 
-    fn reach(&self, kind: Type, peer: &Peer, deadline: Deadline) -> nix::Result<OwnedFd> {
-        let why = if matches!(peer, Peer::Inet(_)) { "no answer yet" } else { "the backlog of the server is full" };
-        let mut notice = Notice::verbose(self.timeout, || format!("{}: {why}", self.address));
-        socket::connect(kind, peer, deadline, &mut || drop(notice.begin(deadline)))
+    fn reach(&self, kind: Type, peer: &Peer, deadline: Deadline, known: &mut Known) -> nix::Result<OwnedFd> {
+        let why = || match peer {
+            Peer::Inet(_) => "no answer yet".into(),
+            _ => format!("{} is full", self.backlog()),
+        };
+        socket::connect(kind, peer, deadline, &mut || drop(known.notice(self, why).begin(deadline)))
     }
 
     fn full(&self) -> Cause {
-        let (still, after) = (self.timeout.still(), self.timeout.after());
-        self.timeout.expired(format!("the backlog of the server is{still} full{after}"))
+        let (backlog, still, after) = (self.backlog(), self.timeout.still(), self.timeout.after());
+        self.timeout.expired(format!("{backlog} is{still} full{after}"))
+    }
+
+    fn backlog(&self) -> String {
+        format!("the backlog of {}", self.servers().unwrap_or_else(|| "the server".into()))
+    }
+
+    /// Returns the processes that have the socket of the server.
+    fn servers(&self) -> Option<String> {
+        users::list(&servers(self.address))
     }
 
     /// Refuses the server of another user, who can have been there first.
@@ -211,12 +221,13 @@ impl Client<'_> {
 
 /// Returns the failure that the server at `place` has a socket of another type.
 pub fn wrong_type(kind: Type, peer: &Peer, place: &str) -> Cause {
-    let is_dgram = socket::connect(Type::Dgram, peer, Deadline::Now, &mut || ()).is_ok();
-    let (words, prefix) = match kind {
-        _ if is_dgram => ("the server takes datagrams", "dgram"),
-        Type::Stream => ("the server takes messages, not a stream", "seqpacket"),
-        Type::Seqpacket => ("the server takes a stream, not messages", "unix"),
-        Type::Dgram => ("the server takes connections, not datagrams", "unix"),
+    let is = |other: &Type| *other != kind && socket::accepts(*other, peer) != Err(Errno::EPROTOTYPE);
+    let (words, prefix) = match ([Type::Dgram, Type::Seqpacket].into_iter().find(is), kind) {
+        (Some(Type::Dgram), _) => ("the server takes datagrams", "dgram"),
+        (Some(_), Type::Dgram) => ("the server takes connections, not datagrams", "seqpacket"),
+        (Some(_), _) => ("the server takes messages, not a stream", "seqpacket"),
+        (None, Type::Dgram) => ("the server takes connections, not datagrams", "unix"),
+        (None, _) => ("the server takes a stream, not messages", "unix"),
     };
     let cause = Cause::from_errno(Errno::EPROTOTYPE, words).exit(Exit::Exists);
     cause.hint(format!("use {}", quote(&format!("{prefix}:{place}"))))
@@ -237,28 +248,46 @@ fn connected(number: i32) -> Result<OwnedFd> {
     Ok(socket)
 }
 
-/// When to connect to a local port that a server is awaited at. Each attempt on a closed port could occupy it for a
-/// moment, and connect TCP to itself.
-struct Ports {
+/// What a client knows from one attempt to the next.
+struct Known {
+    /// For local ports. Each attempt on a closed port could occupy it for a moment, and connect TCP to itself.
     diag: Option<Diag>,
     is_blind: bool,
     next_blind: Instant,
+    /// The addresses of the host.
+    ips: Vec<IpAddr>,
+    next_lookup: Instant,
+    notice: Option<Notice>,
 }
 
-impl Ports {
+impl Known {
     fn new(client: &Client) -> Self {
         let is_port = matches!(client.address.endpoint(), Endpoint::Inet(Type::Stream, ..));
         let diag = (client.awaits && is_port).then(|| Diag::open(Type::Stream).ok()).flatten();
-        Self { diag, is_blind: true, next_blind: Instant::now() }
+        let now = Instant::now();
+        Self { diag, is_blind: true, next_blind: now, ips: Vec::new(), next_lookup: now, notice: None }
     }
 
-    /// Begins an attempt.
-    fn begin(&mut self) {
+    /// Returns the message of the call, about the first reason to wait.
+    fn notice(&mut self, client: &Client, why: impl FnOnce() -> String) -> &mut Notice {
+        let words = || format!("{}: {}", client.address, why());
+        self.notice.get_or_insert_with(|| Notice::verbose(client.timeout, words))
+    }
+
+    /// Begins an attempt on a port.
+    fn begin(&mut self, host: &Host, timeout: &Timeout) -> Result<()> {
         let now = Instant::now();
         self.is_blind = self.next_blind <= now;
         if self.is_blind {
             self.next_blind = now + BLIND;
         }
+        if self.next_lookup <= now {
+            self.ips.clear();
+            let found = addresses(host, Some(timeout));
+            self.next_lookup = Instant::now() + LOOKUP;
+            self.ips = found?;
+        }
+        Ok(())
     }
 
     fn may_connect(&self, at: SocketAddr) -> bool {

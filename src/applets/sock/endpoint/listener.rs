@@ -155,7 +155,7 @@ impl Opening<'_> {
                 let deadline = self.timeout.map_or(patience, |timeout| timeout.deadline_or(patience));
                 let bound = Bound::take(path, *kind, self.mode, deadline);
                 let in_use = |path: &Path| used(&users::at_socket(path));
-                let bound = bound.map_err(|refused| explain_refusal(path, refused, self.timeout, in_use));
+                let bound = bound.map_err(|refused| explain_refusal(*kind, path, refused, self.timeout, in_use));
                 vec![listener(address, *kind, Socket::AtPath(bound?), false)?]
             }
             Endpoint::Abstract(kind, name) => {

@@ -3,7 +3,7 @@
 //! A server that is connected to for a test logs a failure, and a server of one connection is used up. A closed port
 //! that is connected to in a loop is connected to itself at some time.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +16,6 @@ use super::{addresses, directory, explain_path, not_a_socket};
 use crate::args::address::{Address, Endpoint, Host};
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit, Failures};
-use crate::objects::users::{self, User};
 use crate::output;
 use crate::sys::deadline::Deadline;
 use crate::sys::fifo::Kind;
@@ -245,12 +244,7 @@ impl Spot<'_> {
         };
         let mut lacks = NONE;
         for ip in ips {
-            let ip = match ip {
-                // A client that connects there reaches this machine.
-                IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
-                IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-                ip => ip,
-            };
+            let ip = socket::reached(ip);
             let at = SocketAddr::new(ip, port);
             let known = if socket::is_own(ip) { inquiry.port(kind, at) } else { None };
             match known {
@@ -277,7 +271,7 @@ impl Spot<'_> {
         };
         let over = begun.and_then(|socket| {
             if has(socket.as_fd(), Want::Writable)? {
-                return socket::established_with(&socket, at);
+                return socket::established(&socket);
             }
             // Without an answer in time, it is begun again.
             if place.is_none() || !self.due.is_over() {
@@ -301,7 +295,7 @@ fn at_path(kind: Type, path: &Path) -> Result<Presence> {
         file => file.map_err(|errno| explain_path(path, errno))?,
     };
     if file.seen.kind != Kind::Socket {
-        bail!(not_a_socket(path, file.seen.kind));
+        bail!(not_a_socket(kind, path, file.seen.kind));
     }
     let peer = Peer::File(&file);
     match socket::accepts(kind, &peer) {
@@ -312,19 +306,6 @@ fn at_path(kind: Type, path: &Path) -> Result<Presence> {
         Err(Errno::EPERM) => Ok(DEAF),
         Err(Errno::EPROTOTYPE) => bail!(wrong_type(kind, &peer, &path.display().to_string())),
         Err(errno) => bail!(explain_path(path, errno)),
-    }
-}
-
-/// Returns the processes that have the server's socket open, as far as they can be inspected.
-pub fn users(address: &Address) -> Vec<User> {
-    match address.endpoint() {
-        Endpoint::Path(_, path) => users::at_socket(path),
-        Endpoint::Abstract(_, name) => users::at_name(name),
-        Endpoint::Inet(Type::Stream, host, port) => {
-            let ip = if let Host::Number(ip) = host { *ip } else { Ipv4Addr::LOCALHOST.into() };
-            users::at_port(SocketAddr::new(ip, *port))
-        }
-        _ => Vec::new(),
     }
 }
 

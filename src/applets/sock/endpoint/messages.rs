@@ -123,7 +123,8 @@ impl<'a> Messages<'a> {
     fn try_other_family(&mut self) -> bool {
         let Endpoint::Inet(kind, Host::Localhost, port) = *self.client.address.endpoint() else { return false };
         let is_first = matches!(peer_address(&self.connection.socket), Ok(Some(SocketAddr::V4(_))));
-        let other = Peer::Inet((Ipv6Addr::LOCALHOST, port).into());
+        let other = [(Ipv6Addr::LOCALHOST, port).into()];
+        let other = Peer::Inet(&other);
         let other = is_first.then(|| socket::connect(kind, &other, Deadline::Now, &mut || ()).ok()).flatten();
         other.map(|socket| self.connection.socket = socket).is_some()
     }

@@ -10,7 +10,7 @@ pub mod listener;
 pub mod lookout;
 pub mod messages;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -19,18 +19,19 @@ use anyhow::{Error, Result};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
-use crate::args::address::{Address, Host};
+use crate::args::address::{Address, Endpoint, Host};
 use crate::args::creating::user;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::objects::users::{self, User};
+use crate::supervise::command::not_forked;
 use crate::sys::deadline::Deadline;
 use crate::sys::fds;
 use crate::sys::fifo::{self, Kind};
 use crate::sys::holders::Holder;
 use crate::sys::socket::hosts::{self, Unresolved};
 use crate::sys::socket::takeover::{PATIENCE, Refused};
-use crate::sys::socket::type_of;
+use crate::sys::socket::{Type, reached, type_of};
 use crate::text::quote;
 
 /// Explains a failed call on the file of a socket.
@@ -56,15 +57,16 @@ pub fn explain_path(path: &Path, errno: Errno) -> Cause {
     }
 }
 
-/// Explains why a path was not taken or removed. `in_use` is the failure on the socket of a live process.
+/// Explains why a path was not taken for a socket of this type, or not removed. `in_use` is the failure on the socket of a live process.
 pub fn explain_refusal(
+    kind: Type,
     path: &Path,
     refused: Refused,
     timeout: Option<&Timeout>,
     in_use: impl FnOnce(&Path) -> Cause,
 ) -> Cause {
     match refused {
-        Refused::NotASocket(kind) => not_a_socket(path, kind),
+        Refused::NotASocket(found) => not_a_socket(kind, path, found),
         Refused::InUse => in_use(path),
         Refused::Locked(pids) => locked(&pids, timeout),
         Refused::Disturbed => Cause::new(Exit::Failed, "another process has just replaced it"),
@@ -114,6 +116,10 @@ pub fn addresses(host: &Host, timeout: Option<&Timeout>) -> Result<Vec<IpAddr>> 
             let words = format!("{name} is not in /etc/hosts, and getent is not installed");
             Cause::new(Exit::Failed, words).hint("use the number of the host").into()
         }
+        (Unresolved::NotStarted(errno), _) => {
+            let cause = not_forked(errno, "getent could not be started").exit(Exit::Failed);
+            Error::from(cause).context(format!("cannot look {name} up"))
+        }
         (Unresolved::Failed(Errno::EAGAIN), Some(timeout)) => timeout.missed("the host was not looked up").into(),
         (Unresolved::Failed(errno), _) => Error::from(errno).context(format!("cannot look {name} up")),
     })
@@ -124,19 +130,25 @@ pub fn missing(errno: Errno, words: &str) -> Cause {
     Cause::from_errno(errno, words).exit(Exit::Missing)
 }
 
-/// Returns the failure on a file that is not a socket.
-pub fn not_a_socket(path: &Path, kind: Kind) -> Cause {
-    let words = match kind {
+/// Returns the failure on a file that is not a socket; `kind` is the type of the one that was expected.
+pub fn not_a_socket(kind: Type, path: &Path, found: Kind) -> Cause {
+    let words = match found {
         Kind::Fifo => "a FIFO",
         Kind::Regular => "a regular file",
         Kind::Directory => "a directory",
         Kind::Link => "a symbolic link, which is not followed",
-        Kind::Device => "a device",
-        Kind::Socket => "another socket by now",
+        Kind::Device | Kind::Socket => "a device",
     };
     let cause = Cause::new(Exit::Exists, format!("the path is {words}, not a socket"));
     match std::fs::canonicalize(path) {
-        Ok(target) if kind == Kind::Link => cause.hint(format!("use {}", target.display())),
+        Ok(target) if found == Kind::Link => {
+            let prefix = match kind {
+                Type::Stream => "",
+                Type::Dgram => "dgram:",
+                Type::Seqpacket => "seqpacket:",
+            };
+            cause.hint(format!("use {}", quote(&format!("{prefix}{}", target.display()))))
+        }
         _ => cause,
     }
 }
@@ -152,7 +164,20 @@ pub fn inherited(number: i32) -> Result<OwnedFd, Cause> {
 pub fn or_file(cause: Cause, address: &Address) -> Cause {
     let typed = address.typed();
     let is_path = !typed.as_bytes().contains(&b'@') && fifo::look(Path::new(typed)).is_ok();
-    if is_path { cause.hint(format!("use ./{} for the file", quote(&address.to_string()))) } else { cause }
+    if is_path { cause.hint(format!("use {} for the file", quote(&format!("./{address}")))) } else { cause }
+}
+
+/// Returns the processes that have the server's socket open, as far as they can be inspected.
+pub fn servers(address: &Address) -> Vec<User> {
+    match address.endpoint() {
+        Endpoint::Path(_, path) => users::at_socket(path),
+        Endpoint::Abstract(_, name) => users::at_name(name),
+        Endpoint::Inet(Type::Stream, host, port) => {
+            let ip = if let Host::Number(ip) = host { *ip } else { Ipv4Addr::LOCALHOST.into() };
+            users::at_port(SocketAddr::new(reached(ip), *port))
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Returns the directory of a path.

@@ -1,0 +1,135 @@
+//! Names of hosts, and hosts with several addresses.
+
+use std::fs;
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::libc;
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, getsockname, listen, setsockopt, socket, sockopt,
+};
+
+use crate::support::{Call, World, eventually};
+
+/// A TCP socket whose backlog is full, so that it answers no SYN, and the connection in it.
+fn deaf(at: &str) -> (OwnedFd, TcpStream, u16) {
+    let listener = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    let at: SocketAddr = at.parse().unwrap();
+    bind(listener.as_raw_fd(), &SockaddrStorage::from(at)).unwrap();
+    listen(&listener, Backlog::new(0).unwrap()).unwrap();
+    let own: SockaddrStorage = getsockname(listener.as_raw_fd()).unwrap();
+    let port = own.as_sockaddr_in().unwrap().port();
+    let first = TcpStream::connect((at.ip(), port)).unwrap();
+    (listener, first, port)
+}
+
+/// Returns a TCP socket that has this address, and does not listen: the port stays closed.
+fn held(at: &str) -> Option<OwnedFd> {
+    let at: SocketAddr = at.parse().unwrap();
+    let family = if at.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let held = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    setsockopt(&held, sockopt::ReuseAddr, &true).unwrap();
+    bind(held.as_raw_fd(), &SockaddrStorage::from(at)).ok()?;
+    Some(held)
+}
+
+/// Replaces getent(1) by a script that notes each call.
+fn getent(world: &World, answer: &str) {
+    world.program("true").ok();
+    world.script("bin/getent", &format!("#!/bin/sh\necho call >>\"$HOME/calls\"\n{answer}\n"));
+}
+
+fn call(world: &World, words: &str) -> Call {
+    world.program(crate::support::BINARY).args(["sock", "connect"]).args(words.split(' '))
+}
+
+#[test]
+fn limit_covers_all_addresses_and_is_exact() {
+    let world = World::new();
+    let (_listener, _first, port) = deaf("127.0.0.1:0");
+    let Some(_closed) = held(&format!("[::1]:{port}")) else { return };
+    let start = Instant::now();
+    let output = call(&world, &format!("tcp:localhost:{port} -v -w 0.5")).output();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(124), "{message}");
+    assert!(start.elapsed() >= Duration::from_millis(500), "{message}");
+    assert!(message.ends_with(") within 500ms\n"), "{message}");
+    // One line, however many addresses there are.
+    assert_eq!(message.matches("waiting for").count(), 1, "{message}");
+}
+
+#[test]
+fn deaf_address_does_not_hold_up_the_next_one() {
+    let world = World::new();
+    let (_listener, _first, port) = deaf("127.0.0.1:0");
+    let Ok(listener) = TcpListener::bind(("::1", port)) else { return };
+    for limit in ["", " -n", " -w 0.2"] {
+        std::thread::scope(|scope| {
+            let serving = scope.spawn(|| listener.accept().unwrap().0.write_all(b"here").unwrap());
+            call(&world, &format!("tcp:localhost:{port}{limit}")).stdout("here").ok();
+            serving.join().unwrap();
+        });
+    }
+}
+
+#[test]
+fn addresses_of_a_name_are_tried_in_turn() {
+    let world = World::new();
+    let listener = TcpListener::bind("127.0.0.3:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let _closed = held(&format!("127.0.0.2:{port}"));
+    getent(&world, "echo '127.0.0.2 STREAM db'; echo '127.0.0.2 DGRAM'; echo '127.0.0.3 STREAM'");
+    let serving = std::thread::spawn(move || {
+        let (mut peer, _) = listener.accept().unwrap();
+        peer.write_all(b"third").unwrap();
+        // Nothing else was connected.
+        listener.set_nonblocking(true).unwrap();
+        assert!(listener.accept().is_err());
+    });
+    call(&world, &format!("tcp:db.test:{port}")).stdout("third").ok();
+    serving.join().unwrap();
+}
+
+#[test]
+fn awaited_name_is_not_looked_up_at_each_attempt() {
+    for answer in ["echo '127.0.0.2 STREAM'", "exit 2"] {
+        let world = World::new();
+        let closed = held("127.0.0.2:0").unwrap();
+        let own: SockaddrStorage = getsockname(closed.as_raw_fd()).unwrap();
+        let port = own.as_sockaddr_in().unwrap().port();
+        getent(&world, answer);
+        call(&world, &format!("tcp:later.test:{port} --await -w 0.9")).fails(124, "still no server after 900ms");
+        let calls = fs::read_to_string(world.dir().join("calls")).unwrap();
+        assert!(calls.lines().count() <= 2, "{calls}");
+    }
+}
+
+#[test]
+fn slow_lookup_counts_for_the_limit() {
+    let world = World::new();
+    getent(&world, "exec sleep 100");
+    call(&world, "tcp:slow.test:9 -w 0.1").fails(124, "the host was not looked up within 100ms\n");
+}
+
+#[test]
+fn refused_fork_is_no_timeout() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else { return };
+    getent(&world, "echo '127.0.0.1 STREAM'");
+    // SAFETY: plain numbers.
+    #[allow(unsafe_code)]
+    let limit = || {
+        let none = libc::rlimit { rlim_cur: 1, rlim_max: 1 };
+        match unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const none) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    };
+    for options in ["", " -w 60", " --await"] {
+        let words = "cannot look db.test up: the process limit is reached (EAGAIN)\nhint: ";
+        call(&world, &format!("tcp:db.test:9{options}")).user(stranger).before(limit).fails(1, words);
+    }
+    eventually("no process is left", || !world.dir().join("calls").exists());
+}
