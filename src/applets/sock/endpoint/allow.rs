@@ -56,7 +56,7 @@ impl Access {
         self.mode.unwrap_or(0o600)
     }
 
-    /// Whether everybody may connect.
+    /// Whether any user may connect.
     pub fn is_any(&self) -> bool {
         self.allow.contains(&Allowed::Any)
     }
