@@ -3,15 +3,18 @@
 //! The help does not list it: only the completions call it, and its output may change with them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context, Result, bail};
 use nix::unistd::geteuid;
 
 use crate::exit::Cause;
+use crate::objects::sockets::Sockets;
 use crate::objects::{KINDS, Object, State, find};
 use crate::semset::Purpose;
 use crate::sys::process::{self, procfs};
+use crate::sys::socket::Type;
+use crate::sys::socket::listed::{Ends, Listed};
 use crate::sys::sysv::Kind;
 use crate::sys::sysv::sem::Set;
 use crate::sys::users::Database;
@@ -72,15 +75,12 @@ fn processes(start: &str) -> Result<Offers> {
     Ok(offers)
 }
 
-/// A list of `/proc/net` that is missing has no sockets.
+/// Without sock_diag(7) there are none.
 fn addresses(start: &str) -> Offers {
     let mut offers = Offers::default();
-    let read = |name: &str| fs::read(format!("/proc/net/{name}")).unwrap_or_default();
-    let [local, four, six] = ["unix", "tcp", "tcp6"].map(read);
-    let found = local.split(|byte| *byte == b'\n').filter_map(|line| unix(std::str::from_utf8(line).ok()?));
-    let ports = [four, six].map(|list| String::from_utf8_lossy(&list).into_owned());
-    let found = found.chain(ports.iter().flat_map(|list| list.lines()).filter_map(tcp));
-    let found: BTreeSet<(String, &str)> = found.collect();
+    let Ok((sockets, _)) = Sockets::all() else { return offers };
+    let servers = sockets.iter().filter(|socket| socket.is_server());
+    let found: BTreeSet<(String, &str)> = servers.filter_map(|socket| server(&sockets, socket)).collect();
     for (word, text) in found {
         if word.starts_with(start) && !word.contains(is_control) {
             offers.add(word, text);
@@ -89,32 +89,27 @@ fn addresses(start: &str) -> Offers {
     offers
 }
 
-/// Parses a socket of a server in `/proc/net/unix`: number, references, protocol, flags, type, state, inode, name.
-fn unix(line: &str) -> Option<(String, &'static str)> {
-    let [_, _, _, flags, kind, _, _, name] = line.split_ascii_whitespace().collect::<Vec<_>>()[..] else { return None };
-    let is_listening = flags == "00010000";
-    // A path through /proc is that of another process.
-    let is_path = name.contains('/') && !name.starts_with("/proc/");
-    match kind {
-        _ if !is_path && !name.starts_with('@') => None,
-        "0002" => Some((format!("dgram:{name}"), "datagrams")),
-        "0005" if is_listening => Some((format!("seqpacket:{name}"), "messages")),
-        "0001" if is_listening => Some((name.strip_prefix("@ipcbox.").unwrap_or(name).to_owned(), "stream")),
-        _ => None,
+/// Returns the address of a server that can be reached at it, and what the server takes.
+fn server(sockets: &Sockets, socket: &Listed) -> Option<(String, &'static str)> {
+    if let Ends::Inet { own, .. } = socket.ends {
+        let (prefix, text) = if socket.kind == Type::Dgram { ("udp", "UDP") } else { ("tcp", "TCP") };
+        let localhost = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
+        return if own.ip().is_unspecified() || localhost.contains(&own.ip()) {
+            Some((format!("{prefix}:localhost:{}", own.port()), text))
+        } else {
+            Some((sockets.address(socket)?, text))
+        };
     }
+    if socket.has_file() {
+        sockets.file(socket)?;
+    }
+    let text = match socket.kind {
+        Type::Stream => "stream",
+        Type::Dgram => "datagrams",
+        Type::Seqpacket => "messages",
+    };
+    Some((sockets.address(socket)?, text))
 }
-
-/// Parses a listener on this machine in `/proc/net/tcp` or `/proc/net/tcp6`: number, own address, other address, state.
-fn tcp(line: &str) -> Option<(String, &'static str)> {
-    let mut fields = line.split_ascii_whitespace();
-    let (address, port) = fields.nth(1)?.split_once(':')?;
-    let is_near = address.bytes().all(|byte| byte == b'0') || ["0100007F", LOOPBACK].contains(&address);
-    let port = u16::from_str_radix(port, 16).ok()?;
-    (is_near && fields.nth(1)? == "0A").then(|| (format!("tcp:localhost:{port}"), "TCP"))
-}
-
-/// `::1`, as `/proc/net/tcp6` writes it.
-const LOOPBACK: &str = "00000000000000000000000001000000";
 
 fn objects(kind: &str, start: &str) -> Result<Offers> {
     let (of, part) = kind.split_once('-').unwrap_or((kind, ""));

@@ -1,7 +1,10 @@
 //! The objects that the completions offer: their words and descriptions, and the program that lists them.
 
 use std::fs;
+use std::net::{TcpListener, UdpSocket};
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 
 use super::{BASH, COMPLETIONS, FISH, Shell, ZSH};
 use crate::support::{BINARY, Call, World, eventually, skip};
@@ -112,6 +115,44 @@ fn name_with_control_characters_is_not_offered() {
         fs::write(format!("/dev/shm{}", world.posix(&format!("x{bad}"))), "").unwrap();
     }
     offered("shm", &world.posix("x")).stdout("").ok();
+}
+
+#[test]
+fn address_of_each_server_is_offered() {
+    let world = World::new();
+    let name = |name: &str| world.name(name);
+    let named = |name: &str| SocketAddr::from_abstract_name(name).unwrap();
+    let _servers = [
+        UnixListener::bind_addr(&named(&format!("ipcbox.{}", name("own")))).unwrap(),
+        UnixListener::bind_addr(&named(&name("other"))).unwrap(),
+        UnixListener::bind(world.dir().join("path")).unwrap(),
+        UnixListener::bind(world.dir().join("removed")).unwrap(),
+    ];
+    fs::remove_file(world.dir().join("removed")).unwrap();
+    let datagrams = UnixDatagram::bind(world.dir().join("datagrams")).unwrap();
+    let [four, six] = ["127.0.0.1:0", "[::]:0"].map(|at| TcpListener::bind(at).unwrap());
+    let far = TcpListener::bind("127.0.0.2:0").unwrap();
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let at = |listener: &TcpListener| listener.local_addr().unwrap();
+    let dir = world.dir().display();
+    // A path that ipcbox has bound under another name.
+    let own = world.call("sock activate ./activated -- sleep 100").start().became("sleep");
+    for (word, text) in [
+        (name("own"), "stream"),
+        (format!("@{}", name("other")), "stream"),
+        (format!("{dir}/path"), "stream"),
+        (format!("{}/activated", world.dir().canonicalize().unwrap().display()), "stream"),
+        (format!("dgram:{dir}/datagrams"), "datagrams"),
+        (format!("tcp:localhost:{}", at(&four).port()), "TCP"),
+        (format!("tcp:localhost:{}", at(&six).port()), "TCP"),
+        (format!("tcp:{}", at(&far)), "TCP"),
+        (format!("udp:localhost:{}", udp.local_addr().unwrap().port()), "UDP"),
+    ] {
+        offers(offered("address", &word), &word, text);
+    }
+    let all = offered("address", "").ok();
+    assert!(!all.contains(&format!("{dir}/removed")), "{all}");
+    drop((datagrams, own));
 }
 
 #[test]
