@@ -136,6 +136,13 @@ pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     known.iter().min_by_key(distance).filter(|name| distance(name) <= most).copied()
 }
 
+/// Returns the length of the whole lines at the start of `bytes`, at most `most` of them, and their number.
+pub fn whole(bytes: &[u8], end: u8, most: u64) -> (usize, u64) {
+    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == end);
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    ends.take(most).fold((0, 0), |(_, lines), (at, _)| (at + 1, lines + 1))
+}
+
 #[cfg(test)]
 #[path = "../tests/units/text.rs"]
 mod tests;

@@ -7,6 +7,7 @@ use nix::Result;
 use nix::errno::Errno;
 
 use crate::sys::{fds, pipe};
+use crate::text::whole;
 
 /// The byte that ends a line.
 #[derive(Debug, Clone, Copy, Args)]
@@ -78,14 +79,3 @@ impl Peeker {
         })
     }
 }
-
-/// Returns the length of the whole lines at the start of `bytes`, at most `most` of them, and their number.
-fn whole(bytes: &[u8], end: u8, most: u64) -> (usize, u64) {
-    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == end);
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    ends.take(most).fold((0, 0), |(_, lines), (at, _)| (at + 1, lines + 1))
-}
-
-#[cfg(test)]
-#[path = "../../../../tests/units/applets/fifo/stream/peek.rs"]
-mod tests;
