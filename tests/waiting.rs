@@ -268,6 +268,15 @@ pub const TABLE: &[Waits] = &[
         ..SEM
     },
     Waits {
+        call: "sock recv ./s",
+        release: "sock send ./s x",
+        show: "--list",
+        blocks_in: libc::SYS_ppoll,
+        verbose: "data at ./s",
+        late: ["no data received after 120ms\n", "no data received\n"],
+        ..SEM
+    },
+    Waits {
         call: "sock send ./s x --await",
         release: SERVE_ONCE,
         show: "--list",

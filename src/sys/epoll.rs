@@ -22,7 +22,7 @@ pub struct Events(Epoll);
 pub struct Event {
     /// The number passed to [`Events::watch`].
     pub which: usize,
-    /// Whether no writer is left.
+    /// Whether no writer is left, or the peer of a socket sends no more.
     pub ended: bool,
 }
 
@@ -34,7 +34,8 @@ impl Events {
 
     /// Watches a descriptor until it is closed. Events carry the number `which`. Existing input also produces one.
     pub fn watch(&self, fd: impl AsFd, which: usize) -> Result<()> {
-        self.0.add(fd, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, which as u64))
+        self.0
+            .add(fd, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET, which as u64))
     }
 
     /// Returns the pending events.
@@ -43,7 +44,7 @@ impl Events {
         let count = retry(|| self.0.wait(&mut events, EpollTimeout::ZERO))?;
         let event_of = |event: &EpollEvent| Event {
             which: usize::try_from(event.data()).unwrap_or(usize::MAX),
-            ended: event.events().contains(EpollFlags::EPOLLHUP),
+            ended: event.events().intersects(EpollFlags::EPOLLHUP | EpollFlags::EPOLLRDHUP),
         };
         Ok(events[..count].iter().map(event_of).collect())
     }

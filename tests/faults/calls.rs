@@ -188,6 +188,13 @@ pub const CALLS: &[Call] = &[
         &[EACCES, EAGAIN, ECONNREFUSED, EINTR, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EPERM, EPROTOTYPE],
     ),
     (libc::SYS_bind, "bind", &[EACCES, EADDRINUSE, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EROFS]),
+    (libc::SYS_listen, "listen", &[EADDRINUSE, EBADF, EOPNOTSUPP]),
+    (
+        libc::SYS_accept4,
+        "accept4",
+        &[EAGAIN, ECONNABORTED, EINTR, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM, EPROTO],
+    ),
+    (libc::SYS_recvmsg, "recvmsg", &[EAGAIN, EINTR, EINVAL, ENOMEM]),
     // ENOTCONN is no failure: the connection is lost, which the next read reports.
     (libc::SYS_shutdown, "shutdown", &[EBADF, EINVAL]),
     (libc::SYS_getsockname, "getsockname", &[EBADF, EINVAL, ENOBUFS]),

@@ -133,6 +133,11 @@ const CRASHES: &[Crash] = &[
             ["a\n", "b\n", "a\nb\n"].contains(&&*all)
         },
     },
+    // The next one replaces the path.
+    Crash {
+        line: line("sock recv ./s -w 10ms", "").next("ipcbox sock recv ./s -w 10ms -E 0; ls -A"),
+        holds: prints!(""),
+    },
     // The path of CMD stays, and the next one takes it.
     Crash {
         line: line("sock activate ./s -- true", STALE).next("ipcbox sock activate ./s -- true; ls -A"),

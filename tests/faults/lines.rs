@@ -114,6 +114,8 @@ const ECHO: &str = "python3 -c 'import os, socket; s = socket.socket(socket.AF_U
 const READER: &str = "python3 -c 'import os, socket; s = socket.socket(socket.AF_UNIX); s.bind(\"t\"); s.listen(); os.rename(\"t\", \"s\"); s.accept()[0].makefile(\"rb\").read()' & until [ -S s ]; do :; done";
 /// A socket of datagrams.
 const INBOX: &str = "python3 -c 'import socket, time; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(\"m\"); time.sleep(60)' & until [ -S m ]; do :; done";
+/// A client that waits for a server.
+const SENDER: &str = "ipcbox sock send ./s one two --await -w 60s &";
 /// A process with sockets.
 const SOCKETS: &str = "python3 -c 'import os, signal, socket; s = socket.create_server(\"s\", family=socket.AF_UNIX); t = socket.create_server((\"127.0.0.1\", 0)); open(\"t\", \"w\").write(str(os.getpid())); os.rename(\"t\", \"../pid\"); signal.pause()' & until [ -s ../pid ]; do :; done";
 /// A server that is never connected to.
@@ -264,6 +266,10 @@ pub const LINES: &[Line] = &[
     line("sock send ./s -w 5s <../lines", READER),
     line("sock send dgram:m one two -w 5s", INBOX),
     line("sock send ./s x -n", ""),
+    line("sock recv ./s -w 5s", SENDER),
+    line("sock recv ./s -c 2 -J -w 5s", SENDER),
+    line("sock recv dgram:m -w 5s", "ipcbox sock send dgram:m one --await -w 60s &"),
+    line("sock recv ./s -w 10ms", ""),
     line("sock activate ./s -- sh -c 'echo $LISTEN_FDS $LISTEN_FDNAMES'", ""),
     line("sock activate ./s dgram:d -- sh -c 'echo $LISTEN_FDS $LISTEN_FDNAMES'", STALE),
     line("sock activate tcp:127.0.0.1:0 --reserve -- echo in", ""),

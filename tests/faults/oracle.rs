@@ -209,6 +209,10 @@ impl Case<'_> {
             // EAGAIN reads as a timeout.
             (libc::SYS_pread64, EAGAIN) if line.starts_with("sem wait") => self.report.status == 124,
             (libc::SYS_flock, EAGAIN) if line.starts_with("sock rm") => words(&["its directory is still locked"]),
+            // The kernel reports each change once, so this reader waits for the next one.
+            (libc::SYS_accept4 | libc::SYS_recvfrom | libc::SYS_recvmsg, EAGAIN) if line.starts_with("sock recv") => {
+                self.report.status == 124
+            }
             (libc::SYS_semtimedop, EFBIG) => words(&["is a plain set"]),
             // The new set is still there, but without values.
             (libc::SYS_semtimedop, EIDRM) if line.starts_with("sem create") => words(&["was never initialised"]),

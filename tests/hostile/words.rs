@@ -58,6 +58,8 @@ fn hostile_name_in_message_is_escaped() {
         &["sock", "connect", &format!("@{NAME}")],
         &["sock", "connect", &format!("no/{NAME}")],
         &["sock", "connect", &format!("tcp:{NAME}:1")],
+        &["sock", "recv", NAME],
+        &["sock", "recv", &format!("no/{NAME}")],
         &["sock", "send", NAME, "x"],
         &["sock", "send", &format!("dgram:no/{NAME}"), "x"],
         &["sock", "activate", NAME, "--", "true"],
@@ -177,6 +179,10 @@ fn hostile_payload_is_unchanged_and_not_run() {
             serve.args(["--a={}", "{}", "x{}"]).stdout(&answer).ok();
             fs::remove_file(world.dir().join("shown")).unwrap();
         }
+        let recv = world.call("sock recv dgram:m seqpacket:q --raw -c 2").start().blocked_in(nix::libc::SYS_ppoll);
+        world.call("sock send dgram:m --").arg(payload).ok();
+        world.call("sock send seqpacket:q").input(*payload).ok();
+        assert_eq!(String::from_utf8(recv.end().stdout).unwrap(), [*payload; 2].concat());
         world.call("shm write @o --create --clear").input(format!("{payload}\0")).ok();
         world.call("shm read @o --text").stdout(*payload).ok();
         world.call("shm rm @o").ok();

@@ -81,6 +81,7 @@ pub const VERBS: &[(&str, &str)] = &[
     ("", "signal list"),
     ("", "sock connect ./s --await -n -E 0"),
     ("", "sock send ./s x --await -n -E 0"),
+    ("", "sock recv ./s -n -E 0"),
     ("", "sock activate ./s -- true"),
     ("", "sock stat --listening"),
     ("", "sock wait ./s tcp:localhost:9 -n -E 0"),

@@ -7,6 +7,7 @@ mod command;
 mod connect;
 mod hosts;
 mod lost;
+mod recv;
 mod rm;
 mod send;
 mod servers;
@@ -15,7 +16,7 @@ mod wait;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::Path;
@@ -153,4 +154,14 @@ fn is_nonblocking(fd: &OwnedFd) -> bool {
 /// Leaves a socket that no process has.
 fn stale(path: &Path) {
     drop(UnixListener::bind(path).unwrap());
+}
+
+/// Returns the number of bytes that a peer of the test has sent, and the other side has not taken.
+fn unread(peer: &Peer) -> i32 {
+    let mut count = 0;
+    // SAFETY: the request writes one int, which lives through the call.
+    #[allow(unsafe_code)]
+    let outcome = unsafe { nix::libc::ioctl(peer.as_fd().as_raw_fd(), nix::libc::TIOCOUTQ, &raw mut count) };
+    assert_eq!(outcome, 0);
+    count
 }

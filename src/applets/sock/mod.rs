@@ -6,6 +6,7 @@
 mod activate;
 mod connect;
 mod endpoint;
+mod recv;
 mod rm;
 mod send;
 mod stat;
@@ -21,6 +22,7 @@ pub const APPLET: Applet = Applet {
     verbs: &[
         Entry::of::<connect::Connect>(),
         Entry::of::<send::Send>(),
+        Entry::of::<recv::Recv>(),
         Entry::of::<wait::Wait>(),
         Entry::of::<activate::Activate>(),
         Entry::of::<stat::Stat>(),

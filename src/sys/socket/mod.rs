@@ -14,6 +14,7 @@ pub mod message;
 pub mod name;
 pub mod owners;
 pub mod pass;
+pub mod stream;
 pub mod takeover;
 
 use std::ffi::{OsStr, c_int};
@@ -157,7 +158,7 @@ pub fn unix(kind: Type) -> Result<OwnedFd> {
 fn unix_server(kind: Type) -> Result<OwnedFd> {
     let socket = unix(kind)?;
     if kind == Type::Dgram {
-        setsockopt(&socket, PassCred, &true)?;
+        pass_credentials(&socket)?;
     }
     Ok(socket)
 }
@@ -461,6 +462,24 @@ pub fn own_name(socket: impl AsFd) -> Result<Name> {
 /// `ENOTCONN`: it is not connected.
 pub fn peer_name(socket: impl AsFd) -> Result<Name> {
     getpeername::<SockaddrStorage>(socket.as_fd().as_raw_fd()).map(|address| Name::of(&address))
+}
+
+/// Makes each message of a unix socket carry its sender. EOF carries none.
+pub fn pass_credentials(socket: impl AsFd) -> Result<()> {
+    setsockopt(&socket, PassCred, &true)
+}
+
+/// Returns how many datagrams the kernel has dropped because the socket had no room, SO_MEMINFO.
+pub fn dropped(socket: impl AsFd) -> Result<u32> {
+    const COUNT: usize = 9;
+    let mut numbers = [0_u32; COUNT];
+    let mut length = size_of_val(&numbers) as libc::socklen_t;
+    let fd = socket.as_fd().as_raw_fd();
+    let into = numbers.as_mut_ptr().cast();
+    // SAFETY: the call writes at most `length` bytes to the numbers, which live through it.
+    Errno::result(unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_MEMINFO, into, &raw mut length) })?;
+    // The last one, SK_MEMINFO_DROPS.
+    Ok(numbers[COUNT - 1])
 }
 
 /// Returns the number of sent bytes that the peer has not taken, SIOCOUTQ: its process for unix, its kernel for TCP.

@@ -3,9 +3,10 @@
 //! The kernel knows the process at the other end of a unix socket. For TCP within this machine, sock_diag(7) knows the
 //! user of the other end, unless its process has closed it.
 
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use clap::Args;
 use nix::errno::Errno;
 use nix::unistd::geteuid;
@@ -13,6 +14,7 @@ use nix::unistd::geteuid;
 use super::listener::Listener;
 use crate::args::creating::{mode, user};
 use crate::exit::{Cause, Exit};
+use crate::output;
 use crate::sys::socket::datagram::Sender;
 use crate::sys::socket::diag::Diag;
 use crate::sys::socket::name::Name;
@@ -107,7 +109,8 @@ pub struct Origin {
 }
 
 impl Origin {
-    fn of(name: Name, process: Option<Credentials>) -> Self {
+    /// Returns the one with this name and process.
+    pub fn of(name: Name, process: Option<Credentials>) -> Self {
         let pid = process.map(|process| process.pid).filter(|pid| *pid > 0);
         Self { name, pid, uid: process.map(|process| process.uid), gid: process.map(|process| process.gid) }
     }
@@ -169,6 +172,11 @@ impl Gate {
         let cause = Cause::new(Exit::Denied, format!("it belongs to {}{pid}", user(uid)));
         Err(cause.hint(format!("use --allow {uid} to accept it")))
     }
+}
+
+/// Reports a client or a datagram that is not accepted.
+pub fn refuse(what: &str, address: &OsStr, cause: Cause) {
+    output::report(&Error::from(cause).context(format!("cannot accept a {what} at {}", address.display())));
 }
 
 /// Returns the user of the client of a TCP connection within this machine.

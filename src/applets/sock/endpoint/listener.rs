@@ -26,6 +26,9 @@ const ATTEMPTS: usize = 64;
 /// How long accept(2) may block if another process has taken the connection.
 const TAKEN: Duration = Duration::from_millis(10);
 
+/// Failures of accept(2) for lack of a descriptor or of memory. The connection stays in the backlog.
+pub const LACKING: [Errno; 4] = [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::ENOBUFS];
+
 /// Binds a socket to an address of TCP or UDP.
 type Binding = fn(Type, SocketAddr) -> nix::Result<OwnedFd>;
 

@@ -9,6 +9,8 @@ pub mod handover;
 pub mod listener;
 pub mod lookout;
 pub mod messages;
+pub mod printing;
+pub mod receiving;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
