@@ -426,7 +426,7 @@ fn verb_without_a_holder_explains_its_wait() {
 
 /// Verbs with `-v` and without a row. `post` never waits, `create` only between two system calls of another process,
 /// and the others have a test of their own.
-const NO_ROW: &[&str] = &["sem create", "sem post", "msgq call", "msgq serve", "signal join", "sock rm"];
+const NO_ROW: &[&str] = &["sem create", "sem post", "msgq call", "msgq serve", "signal join", "sock rm", "sock with"];
 
 #[test]
 fn waiting_verb_has_a_row_and_verbose() {

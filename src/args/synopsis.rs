@@ -58,7 +58,11 @@ pub fn operands(parser: &Command) -> Vec<String> {
         let name = value_name(arg);
         let required = arg.is_required_set();
         if arg.is_last_set() {
-            let stages = if has_stages { " [::: CMD [ARG]...]..." } else { "" };
+            let stages = match has_stages {
+                true if name == "SERVER" => " ::: CMD [ARG]...",
+                true => " [::: CMD [ARG]...]...",
+                false => "",
+            };
             let command = format!("-- {name} [ARG]...{stages}");
             return if required { command } else { format!("[{command}]") };
         }

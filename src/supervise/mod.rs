@@ -8,6 +8,7 @@ pub mod escalation;
 pub mod pool;
 pub mod report;
 mod terminal;
+pub mod tree;
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -126,7 +127,7 @@ impl Supervisor {
         Start { mask: self.mask, dispositions: &self.given, parent_death: Some(Signal::KILL), terminal: None }
     }
 
-    /// Starts CMD in a group of its own, with `blocked` added to its mask and with these dispositions. It gets the
+    /// Starts CMD in a group of its own, with `added` in its environment, `blocked` in its mask and these dispositions. It gets the
     /// terminal if ipcbox has it. Returns its process id after exec, which waits until `is_ready`, if given, returns
     /// true.
     ///
@@ -135,14 +136,14 @@ impl Supervisor {
     pub fn start(
         &mut self,
         command: &Command,
-        blocked: Set,
-        dispositions: &[(Signal, Disposition)],
+        added: &[(&str, String)],
+        (blocked, dispositions): (Set, &[(Signal, Disposition)]),
         is_ready: Option<&mut dyn FnMut() -> bool>,
     ) -> Result<i32> {
         let dispositions = [&self.given, dispositions].concat();
         let in_front = self.terminal.as_ref().filter(|terminal| tty::is_ours(terminal)).map(AsFd::as_fd);
         let how = Start { mask: self.mask | blocked, dispositions: &dispositions, terminal: in_front, ..self.how() };
-        let run = || command.execute(&[]);
+        let run = || command.execute(added);
         let started = match is_ready {
             Some(is_ready) => child::start_when(&how, is_ready, run),
             None => child::start(&how, run),

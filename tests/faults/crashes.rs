@@ -144,6 +144,11 @@ const CRASHES: &[Crash] = &[
         holds: prints!("s\n"),
     },
     Crash {
+        line: line("sock with ./s --pass -- sleep 60 ::: true", STALE)
+            .next("ipcbox sock with ./s --pass -- sleep 60 ::: echo next; ls -A"),
+        holds: prints!("next\n"),
+    },
+    Crash {
         line: line("sock rm s", STALE).next("ipcbox sock rm s --missing-ok; ls -A"),
         holds: prints!(""),
     },

@@ -46,8 +46,17 @@ impl Line {
     /// Returns whether its status is that of its command.
     pub fn has_status_of_command(&self) -> bool {
         let verb = self.verb();
-        let verbs =
-            ["sem run", "sem lock", "sem op", "shm memfd", "signal run", "ipcs-lite", "sock connect", "sock activate"];
+        let verbs = [
+            "sem run",
+            "sem lock",
+            "sem op",
+            "shm memfd",
+            "signal run",
+            "ipcs-lite",
+            "sock connect",
+            "sock with",
+            "sock activate",
+        ];
         let has_command = self.words.contains(" -- ");
         verb == "msgq call" || has_command && (verb.starts_with("pipe ") || verbs.contains(&&*verb))
     }
@@ -280,6 +289,9 @@ pub const LINES: &[Line] = &[
     line("sock wait ./none -w 10ms", ""),
     line("sock wait ./none tcp:127.77.0.5:9 --gone -- echo in", ""),
     line("sock wait ./none --pid $(cat ../pid) -w 20ms", SLEEPER),
+    line("sock with ./s --pass -- sleep 60 ::: echo in", ""),
+    line("sock with ./s tcp:localhost:0 -w 10ms -- sleep 60 ::: echo in", STALE),
+    line("sock with ./s -- false ::: echo in", ""),
     line("sock rm s", STALE),
     line("sock rm s --force", STALE),
     line("ipcs-lite", "ipcbox sem create a; ipcbox msgq create q; ipcbox shm create m --size 10"),

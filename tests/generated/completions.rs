@@ -70,7 +70,7 @@ fn kind(place: &str, parser: &clap::Command, arg: &Arg, columns: &str) -> String
             let applets = APPLETS.iter().map(|applet| applet.name);
             format!("={}", applets.chain(["ipcbox", "cookbook"]).collect::<Vec<_>>().join(","))
         }
-        "CMD" if parser.get_opts().any(|arg| arg.get_long() == Some("sep")) => "stages".into(),
+        "CMD" | "SERVER" if parser.get_opts().any(|arg| arg.get_long() == Some("sep")) => "stages".into(),
         "CMD" => "command".into(),
         choice if choice.contains('|') => format!("={}", choice.replace('|', ",")),
         // Numbers, durations, sizes and texts, for which there is nothing to offer.

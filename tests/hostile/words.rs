@@ -70,6 +70,7 @@ fn hostile_name_in_message_is_escaped() {
         &["sock", "stat", "--pid", NAME],
         &["sock", "wait", "-n", &format!("./{NAME}x"), &format!("@{NAME}")],
         &["sock", "wait", "-n", &format!("tcp:{NAME}:1")],
+        &["sock", "with", &format!("no/{NAME}"), "--", "true", ":::", "true"],
         &["sock", "rm", NAME],
         &["sock", "rm", &format!("no/{NAME}")],
         &["ipcrm-lite", NAME],
@@ -237,6 +238,8 @@ fn command_is_searched_only_in_path() {
         "fifo serve f --create -- planted",
         "sock connect @none -- planted",
         "sock wait @none --gone -- planted",
+        "sock with @none -- planted ::: true",
+        "sock with @none -- true ::: planted",
         "sock activate @none -- planted",
     ];
     for path in ["/nonexistent", "/usr/bin:/bin"] {

@@ -86,6 +86,7 @@ pub const VERBS: &[(&str, &str)] = &[
     ("", "sock stat --listening"),
     ("", "sock wait ./s tcp:localhost:9 -n -E 0"),
     ("", "sock wait ./s --gone --pid PID -w 5 -- true"),
+    ("", "sock with ./s --pass -w 5 -- sleep 60 ::: true"),
     ("", "sock rm s --missing-ok"),
     ("sem create @a; shm create @a --size 1; msgq create @a", "ipcs-lite"),
     ("shm create /@m --size 64K", "ipcs-lite --posix --holders --json"),

@@ -13,6 +13,7 @@ mod send;
 mod servers;
 mod stat;
 mod wait;
+mod with;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

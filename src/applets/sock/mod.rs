@@ -11,6 +11,7 @@ mod rm;
 mod send;
 mod stat;
 mod wait;
+mod with;
 
 use super::{Applet, Entry};
 
@@ -24,6 +25,7 @@ pub const APPLET: Applet = Applet {
         Entry::of::<send::Send>(),
         Entry::of::<recv::Recv>(),
         Entry::of::<wait::Wait>(),
+        Entry::of::<with::With>(),
         Entry::of::<activate::Activate>(),
         Entry::of::<stat::Stat>(),
         Entry::of::<rm::Rm>(),

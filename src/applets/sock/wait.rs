@@ -7,15 +7,13 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, bail};
 use clap::Args;
 
-use super::endpoint::lookout::{Awaited, Lookout, Presence, Which, cannot};
-use super::endpoint::servers;
+use super::endpoint::lookout::{Awaited, Lookout, Which, late};
 use crate::applets::{Runs, Verb};
 use crate::args::address::{Address, Endpoint, of_server};
 use crate::args::signals::name;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit, Failures};
 use crate::objects::process::{Process, parse};
-use crate::objects::users;
 use crate::output::notice::Notice;
 use crate::supervise::command::Command;
 use crate::supervise::escalation::Limit;
@@ -113,7 +111,7 @@ impl Wait {
                 bail!(self.exited());
             }
             if is_last {
-                let missing = lookout.missing().map(|(address, seen)| self.late(address, seen));
+                let missing = lookout.missing().map(|(address, seen)| late(address, seen, timeout));
                 bail!(Failures(missing.collect()));
             }
             let due = lookout.due();
@@ -131,19 +129,6 @@ impl Wait {
         let process = self.pid.as_ref().map(Process::to_string).unwrap_or_default();
         let cause = Cause::new(Exit::Missing, format!("process {process} has exited"));
         Error::from(cause).context(format!("cannot wait for {}", names.join(", ")))
-    }
-
-    fn late(&self, address: &Address, seen: Presence) -> Error {
-        let (still, after) = (self.timeout.still(), self.timeout.after());
-        let words = match seen {
-            Presence::Lacks(words) => format!("{still} {words}{after}").trim_start().to_owned(),
-            Presence::Accepts | Presence::Accepted => {
-                let by = if self.timeout.is_silent() { None } else { users::list(&servers(address)) };
-                let by = by.map_or_else(String::new, |users| format!(": {users}"));
-                format!("a server{still} accepts{after}{by}")
-            }
-        };
-        Error::from(self.timeout.expired(words)).context(cannot(address))
     }
 
     /// Runs CMD until it exits with status 0.
@@ -189,7 +174,7 @@ impl Wait {
 fn attend(supervisor: &mut Supervisor, command: &Command, process: Option<&OwnedFd>) -> Result<(Ended, bool)> {
     let mut awaited: Vec<_> = process.into_iter().map(|process| (process.as_fd(), Want::Readable)).collect();
     let (mut ended, mut stop) = (Ended::Exited(0), None);
-    supervisor.start(command, Set::EMPTY, &[], None)?;
+    supervisor.start(command, &[], (Set::EMPTY, &[]), None)?;
     while supervisor.runs() {
         match supervisor.next(&awaited, Deadline::Forever)? {
             Event::Signal(arrival) => {

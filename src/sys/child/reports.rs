@@ -43,6 +43,11 @@ pub fn reports() -> Result<(Reports, Reporter)> {
 }
 
 impl Reporter {
+    /// Moves it to a descriptor with a number of at least `least`.
+    pub fn above(self, least: i32) -> Result<Self> {
+        fds::copy_above(self, least).map(Self)
+    }
+
     /// Reports as the child with this number: 0 for success, an errno from `run`, or a negative errno from before it.
     pub fn report(&self, number: u32, answer: Answer) -> Result<()> {
         let code = match answer {

@@ -40,7 +40,7 @@ pub(super) fn watch(ipcs: &Ipcs, command: &Command) -> Result<(Witness, Result<E
         anyhow::Ok(Witness::new(if proves { ipcs.kinds() } else { Vec::new() }, before, strangers.clone()))
     };
     let mut is_ready = || listed.insert(list()).is_ok();
-    let started = supervisor.start(command, Set::EMPTY, &[], Some(&mut is_ready));
+    let started = supervisor.start(command, &[], (Set::EMPTY, &[]), Some(&mut is_ready));
     let witness = listed.transpose()?;
     let cmd = started?;
     let mut witness = witness.context("CMD started before the objects were listed")?;

@@ -11,7 +11,7 @@ use crate::sys::{fds, process};
 use crate::text::is_control;
 
 /// The first descriptor that CMD gets.
-const FIRST: i32 = 3;
+pub const FIRST: i32 = 3;
 /// The longest name of a descriptor.
 const NAME_MAX: usize = 255;
 
@@ -27,11 +27,19 @@ pub fn announce(command: Command, listeners: &[Listener]) -> Result<(Command, Ve
     if let Some(known) = std::env::var_os("IPCBOX_ADDRESS").filter(|_| listeners.iter().all(|it| it.is_shared)) {
         addresses = known.to_string_lossy().into_owned();
     }
-    let port = listeners.iter().find_map(|listener| listener.inet).map(|inet| inet.port().to_string());
+    let port = listeners.iter().find_map(|listener| listener.inet).map(|inet| inet.port());
+    fill(command, addresses, port)
+}
+
+/// Like [`announce`], for these addresses and this port.
+///
+/// # Errors
+/// As for [`announce`].
+pub fn fill(command: Command, addresses: String, port: Option<u16>) -> Result<(Command, Vec<(&'static str, String)>)> {
     if port.is_none() && command.words().iter().skip(1).any(|word| word == "{port}") {
         bail!(Cause::new(Exit::Usage, "{port} needs an address of TCP or UDP, as in tcp:localhost:0"));
     }
-    let port = port.unwrap_or_default();
+    let port = port.map_or_else(String::new, |port| port.to_string());
     let command = command.replacing("{address}", addresses.as_ref()).replacing("{port}", port.as_ref());
     Ok((command, vec![("IPCBOX_ADDRESS", addresses), ("IPCBOX_PORT", port)]))
 }

@@ -203,7 +203,7 @@ fn with_port(address: &Address, port: u16) -> OsString {
 }
 
 /// Returns the failure on an address that a live process has.
-fn used(users: &[User]) -> Cause {
+pub fn used(users: &[User]) -> Cause {
     let by = users::list(users).map_or_else(String::new, |users| format!(" by {users}"));
     Cause::from_errno(Errno::EADDRINUSE, format!("it is in use{by}")).exit(Exit::Exists)
 }

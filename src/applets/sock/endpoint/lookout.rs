@@ -8,14 +8,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 use nix::errno::Errno;
 
 use super::client::{FAR, FIRST, NEAR, wrong_type};
-use super::{addresses, directory, explain_path, not_a_socket};
+use super::{addresses, directory, explain_path, not_a_socket, servers};
 use crate::args::address::{Address, Endpoint, Host};
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit, Failures};
+use crate::objects::users;
 use crate::output;
 use crate::sys::deadline::Deadline;
 use crate::sys::fifo::Kind;
@@ -83,7 +84,7 @@ struct Spot<'a> {
 
 impl<'a> Lookout<'a> {
     /// Begins with nothing known.
-    pub fn new(addresses: &'a [Address], awaited: Awaited) -> Self {
+    pub fn new(addresses: impl IntoIterator<Item = &'a Address>, awaited: Awaited) -> Self {
         let spot = |address| Spot {
             address,
             presence: NONE,
@@ -92,7 +93,7 @@ impl<'a> Lookout<'a> {
             pause: FIRST,
             due: Deadline::Now,
         };
-        Self { spots: addresses.iter().map(spot).collect(), awaited, inquiry: Inquiry::default() }
+        Self { spots: addresses.into_iter().map(spot).collect(), awaited, inquiry: Inquiry::default() }
     }
 
     /// Asks about the addresses, and returns whether they are as awaited.
@@ -146,6 +147,20 @@ impl<'a> Lookout<'a> {
     pub fn due(&self) -> Deadline {
         self.spots.iter().fold(Deadline::Forever, |due, spot| due.earlier(spot.due))
     }
+}
+
+/// Returns the failure that a server was not as awaited in time.
+pub fn late(address: &Address, seen: Presence, timeout: &Timeout) -> Error {
+    let (still, after) = (timeout.still(), timeout.after());
+    let words = match seen {
+        Presence::Lacks(words) => format!("{still} {words}{after}").trim_start().to_owned(),
+        Presence::Accepts | Presence::Accepted => {
+            let by = if timeout.is_silent() { None } else { users::list(&servers(address)) };
+            let by = by.map_or_else(String::new, |users| format!(": {users}"));
+            format!("a server{still} accepts{after}{by}")
+        }
+    };
+    Error::from(timeout.expired(words)).context(cannot(address))
 }
 
 /// Returns the context of a failure.

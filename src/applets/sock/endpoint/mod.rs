@@ -2,6 +2,7 @@
 
 #[allow(dead_code)]
 pub mod allow;
+pub mod claim;
 pub mod client;
 pub mod exchange;
 pub mod handover;

@@ -14,6 +14,7 @@ use crate::objects::process::unopened;
 use crate::output;
 use crate::supervise::command::Command;
 use crate::supervise::escalation::Limit;
+use crate::supervise::tree::{self, own_pid};
 use crate::supervise::{Event, Grouping, Supervisor, end_as};
 use crate::sys::child;
 use crate::sys::deadline::Deadline;
@@ -150,7 +151,7 @@ impl Translator {
         }
         let before = if is_tree { procfs::children(own_pid())? } else { Vec::new() };
         let parent = watch_parent(rules.parent_death)?;
-        let cmd = supervisor.start(&command, blocked, dispositions, None)?;
+        let cmd = supervisor.start(&command, &[], (blocked, dispositions), None)?;
         let (ended, late, winding) = (None, false, false);
         Ok(Self { command, rules, supervisor, cmd, ended, parent, before, late, winding, handlers })
     }
@@ -158,7 +159,7 @@ impl Translator {
     /// Waits until CMD exits, and exits as it did.
     pub fn run(mut self) -> Result<Exit> {
         let outcome = self.until_the_end();
-        let left = if self.rules.kill_tree { self.end_tree() } else { Ok(()) };
+        let left = if self.rules.kill_tree { tree::kill(&self.before) } else { Ok(()) };
         self.supervisor.take_terminal();
         outcome?;
         left.context("cannot kill the descendants of CMD")?;
@@ -294,10 +295,6 @@ impl Translator {
         }
         self.supervisor.send(signal);
     }
-}
-
-fn own_pid() -> i32 {
-    std::process::id().cast_signed()
 }
 
 /// Opens the parent of ipcbox for `--parent-death`. As init of a pid namespace, ipcbox cannot see its parent, and gets
