@@ -57,7 +57,6 @@ struct PipeRecord {
     limits: Limits,
 }
 
-/// A snapshot of a pipe.
 struct PipeState {
     name: String,
     kind: &'static str,

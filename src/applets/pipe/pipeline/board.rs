@@ -18,24 +18,19 @@ const LEAST: (usize, usize) = (8, 18);
 
 /// What is known of a consumer, also after it has left.
 pub struct Tally {
-    /// Its name in messages.
     pub name: String,
     /// Its place among the consumers.
     pub number: usize,
     /// Which of the commands it is.
     pub stage: Option<usize>,
-    /// Bytes that it has taken.
     pub taken: u64,
-    /// When it left.
     pub left: Option<Instant>,
-    /// Whether a write to it failed.
     pub failed: bool,
     /// Bytes at the time of the last frame.
     drawn: u64,
 }
 
 impl Tally {
-    /// Returns that of a consumer that has taken nothing.
     pub const fn new(name: String, stage: Option<usize>) -> Self {
         Self { name, number: 0, stage, taken: 0, left: None, failed: false, drawn: 0 }
     }
@@ -53,7 +48,6 @@ impl Tally {
     }
 }
 
-/// The block of lines.
 pub struct Board {
     size: Option<u64>,
     start: Instant,
@@ -93,8 +87,7 @@ impl Board {
         }
     }
 
-    /// Returns what erases the last frame. After its lines may have wrapped, that frame stays, because how many rows
-    /// it has then depends on the terminal.
+    /// Returns what erases the last frame. If its lines may have wrapped, it stays: its height is unknown.
     fn erase(&mut self, columns: usize) -> String {
         let height = std::mem::take(&mut self.height);
         if height > 0 && columns >= self.width { format!("\x1b[{height}A\r\x1b[J") } else { String::new() }
@@ -140,7 +133,6 @@ impl Board {
         let _ = fds::write_all(fds::stderr(), frame.as_bytes());
     }
 
-    /// Whether a frame is due.
     pub fn is_due(&self) -> bool {
         self.deadline().is_over()
     }

@@ -31,7 +31,6 @@ pub struct Line {
 }
 
 impl Line {
-    /// Whether no command was given.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty() && self.words.is_empty()
     }
@@ -82,7 +81,6 @@ impl Line {
     }
 }
 
-/// Looks up each command.
 pub fn look_up(stages: &[Vec<OsString>]) -> Vec<Result<Command>> {
     stages.iter().map(|argv| Command::find(argv.clone()).and_then(Command::with_interpreter)).collect()
 }

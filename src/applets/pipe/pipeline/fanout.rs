@@ -1,9 +1,7 @@
-//! One input to many consumers, by tee(2) and splice(2): the bytes stay in the kernel, and each consumer has its own
-//! pace within a round.
+//! One input to many consumers by tee(2) and splice(2), inside the kernel, each at its own pace within a round.
 //!
-//! In a round tee(2) duplicates the bytes at the front of the input, without copying them, into an empty pipe for each
-//! consumer. Only the last consumer takes them from the input itself. Then all pipes are drained. The next round starts
-//! when all are empty.
+//! In a round tee(2) duplicates the bytes at the front of the input into an empty pipe for each consumer. Only the last
+//! consumer takes them from the input itself. The next round starts when all pipes are drained.
 
 use std::fs::File;
 use std::mem::take;
@@ -23,8 +21,7 @@ use crate::sys::transfer::{ALL, Flow, Mover};
 use crate::sys::wait::Want;
 use crate::sys::{fds, pipe, terminal};
 
-/// The number of consumers up to which all pipes are widened: past 64 MiB in the pipes of one user
-/// (pipe-user-pages-soft) new ones are small.
+/// Up to this many pipes are widened: past 64 MiB in a user's pipes (pipe-user-pages-soft) new ones are small.
 const FEW: usize = 8;
 
 /// A command or file that gets all bytes.
@@ -93,7 +90,6 @@ pub struct Fanout {
 }
 
 impl Fanout {
-    /// Creates the pipes.
     pub fn new(mut consumers: Vec<Consumer>, fail_fast: bool, board: Option<Board>) -> Result<Self> {
         for (number, consumer) in consumers.iter_mut().enumerate() {
             consumer.tally.number = number;
@@ -169,8 +165,7 @@ impl Fanout {
         let round = if let Some(round) = round {
             round
         } else {
-            // Without tee(2) EOF is found by two calls. The other order would lose what a writer writes before it
-            // closes, between the two.
+            // Two calls find EOF without tee(2). The other order would lose what a writer writes and closes in between.
             let left = pipe::is_left(input)?;
             match pipe::unread(input)? {
                 0 if left => return Ok(0),
@@ -259,7 +254,6 @@ impl Fanout {
         }
     }
 
-    /// When the next frame is due.
     fn deadline(&self) -> Deadline {
         self.board.as_ref().map_or(Deadline::Forever, Board::deadline)
     }
@@ -279,7 +273,6 @@ impl Fanout {
         }
     }
 
-    /// Removes bytes from the input.
     fn discard(&mut self, mut count: usize) -> nix::Result<()> {
         while count > 0
             && let Flow::Moved(moved) = self.null.turn(input(self.own.as_ref()), count, Deadline::Now)?

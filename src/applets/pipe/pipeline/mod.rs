@@ -47,19 +47,14 @@ pub enum Work {
 /// How failures of stages count, and what signals do.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
-    /// The verb, for messages.
     pub verb: &'static str,
     /// Whether a stage killed by SIGPIPE has failed.
     pub strict: bool,
-    /// Whether the first failure stops the other stages.
     pub fail_fast: bool,
-    /// Which stage reads what a stage writes.
     pub readers: Readers,
-    /// What ipcbox does itself.
     pub work: Work,
 }
 
-/// The commands of one call.
 pub struct Crew {
     /// The commands started so far.
     pub stages: Vec<Stage>,
@@ -149,19 +144,16 @@ impl Crew {
         Ok(())
     }
 
-    /// Whether a stage still runs.
     pub fn runs(&self) -> bool {
         self.supervisor.runs()
     }
 
-    /// Waits for one event and handles it. Returns which of `also` are ready, if the event was that, or `until` has
-    /// passed.
+    /// Waits for one event and handles it. Returns which of `also` are ready, if it was that, or `until` has passed.
     pub fn turn(&mut self, also: &[(BorrowedFd, Want)], until: Deadline) -> Result<Option<Vec<bool>>> {
         let event = self.next(also, until)?;
         self.handle(event)
     }
 
-    /// Waits for one event, as [`Supervisor::next`] does.
     pub fn next(&mut self, also: &[(BorrowedFd, Want)], until: Deadline) -> Result<Event> {
         self.supervisor.next(also, until)
     }
@@ -232,7 +224,6 @@ impl Crew {
         Ok(())
     }
 
-    /// Returns the verdict on each stage.
     pub fn verdicts(&self) -> Vec<Verdict> {
         let ends: Vec<Option<&End>> = self.stages.iter().map(|stage| stage.end.as_ref()).collect();
         let readers = if self.policy.strict { Readers::None } else { self.policy.readers };
@@ -271,13 +262,11 @@ impl Crew {
         self.late
     }
 
-    /// The time limit.
     pub const fn limit(&self) -> &Limit {
         &self.supervisor.limit
     }
 
-    /// Writes output of the stages, or a report, and handles events while it waits. Once no stage runs, signals act on
-    /// ipcbox.
+    /// Writes output of the stages or a report, handling events. Once no stage runs, signals act on ipcbox.
     ///
     /// # Errors
     /// An event could not be handled. The inner errors are those of writing; `EAGAIN`: the time limit has expired.
@@ -305,8 +294,7 @@ impl Crew {
     /// Returns the exit status of the call, or dies by a signal.
     ///
     /// # Errors
-    /// The time limit expired; `more` is added to the message. A stage failed that had an operator of a shell among its
-    /// arguments.
+    /// The time limit expired; `more` is added to the message. A stage with a shell operator as an argument failed.
     pub fn finish(&self, more: Option<&str>) -> Result<Exit> {
         if !self.late {
             if let Some((signal, _)) = self.asked {

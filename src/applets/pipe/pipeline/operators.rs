@@ -1,5 +1,4 @@
-//! Operators of a shell among the arguments of a command, as in `pipe run -- ls '|' wc`: passed on as they are, and
-//! explained if the command fails.
+//! Operators of a shell among a command's arguments (`pipe run -- ls '|' wc`): passed on, and explained if it fails.
 
 use std::path::Path;
 

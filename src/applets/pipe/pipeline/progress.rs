@@ -38,17 +38,14 @@ const ETA: usize = 6;
 /// How far a transfer is.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
-    /// Bytes so far.
     pub bytes: u64,
     /// Lines so far, if lines are counted: then `size` and the rates are in lines too.
     pub lines: Option<u64>,
     /// The expected total, if it is known.
     pub size: Option<u64>,
-    /// Time since the start.
     pub elapsed: Duration,
     /// Bytes or lines per second since the last line.
     pub rate: f64,
-    /// Whether the transfer is over.
     pub done: bool,
 }
 
@@ -82,7 +79,6 @@ impl Progress {
     }
 }
 
-/// Returns bytes or lines per second.
 #[allow(clippy::cast_precision_loss)]
 pub fn rate(amount: u64, time: Duration) -> f64 {
     let seconds = time.as_secs_f64();
@@ -94,12 +90,10 @@ pub fn rate(amount: u64, time: Duration) -> f64 {
 pub struct Style {
     /// Whether the bar is drawn with block elements, each cell in eight steps, or with `#`.
     pub blocks: bool,
-    /// Whether the bar is coloured.
     pub color: bool,
 }
 
-/// Whether the locale's encoding is UTF-8. `get` reads an environment variable; the first one of these that is set and
-/// not empty counts, as in setlocale(3).
+/// Whether the locale's encoding is UTF-8: the first of these variables that is not empty counts, as in setlocale(3).
 pub fn is_utf8(get: impl Fn(&str) -> Option<OsString>) -> bool {
     let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(get).find(|value| !value.is_empty());
     set.is_some_and(|locale| {
@@ -113,9 +107,7 @@ pub fn is_utf8(get: impl Fn(&str) -> Option<OsString>) -> bool {
 /// A drawn line, and its width in columns without the escape sequences in it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Drawn {
-    /// The text.
     pub text: String,
-    /// Columns of the text.
     pub width: usize,
 }
 

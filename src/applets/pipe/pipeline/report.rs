@@ -22,7 +22,6 @@ pub struct Reporting {
     report: Option<OsString>,
 }
 
-/// The report of one call.
 pub struct CallReport {
     report: Option<Report>,
     words: Vec<Vec<OsString>>,

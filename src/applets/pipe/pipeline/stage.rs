@@ -12,22 +12,18 @@ use crate::sys::signal::Signal;
 /// A command that was started.
 pub struct Stage {
     command: Command,
-    /// Its pid.
     pub pid: i32,
     started: Instant,
     /// How it exited; `None` while it runs.
     pub end: Option<End>,
 }
 
-/// How a stage exited.
 pub struct End {
-    /// Its status or signal.
     pub ended: Ended,
     /// Whether ipcbox terminated it, after another failure or at the time limit.
     pub by_ipcbox: bool,
     /// How long it ran.
     pub wall: Duration,
-    /// The resources it used.
     pub usage: Usage,
 }
 
@@ -37,22 +33,18 @@ impl Stage {
         Self { command, pid, started: Instant::now(), end: None }
     }
 
-    /// Notes how it exited.
     pub fn finish(&mut self, ended: Ended, usage: Usage, by_ipcbox: bool) {
         self.end = Some(End { ended, by_ipcbox, wall: self.started.elapsed(), usage });
     }
 
-    /// Whether it still runs.
     pub const fn runs(&self) -> bool {
         self.end.is_none()
     }
 
-    /// Its command line.
     pub fn argv(&self) -> &[OsString] {
         self.command.words()
     }
 
-    /// The command.
     pub const fn command(&self) -> &Command {
         &self.command
     }
@@ -75,22 +67,18 @@ impl fmt::Display for Stage {
 pub enum Verdict {
     /// It still runs, or its verdict depends on a stage that does.
     Open,
-    /// It succeeded.
     Well,
     /// It did not succeed, which does not count as a failure.
     Forgiven,
-    /// It failed.
     Failed,
 }
 
 /// Which stage reads what a stage writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readers {
-    /// The next one.
     Next,
     /// The other one of two.
     Other,
-    /// None.
     None,
 }
 

@@ -33,7 +33,6 @@ enum Spelling {
 pub struct OpenPipe {
     /// A descriptor; `None` if no process that may be traced has the FIFO open.
     pub fd: Option<OwnedFd>,
-    /// The processes that have it open.
     pub holders: Holders,
     pub is_fifo: bool,
 }
@@ -68,8 +67,7 @@ impl PipeTarget {
         numbers.filter(is_pipe).map(end).collect()
     }
 
-    /// Returns a descriptor that another process has, or a copy. Opening a FIFO again would unblock those that wait in
-    /// open(2).
+    /// Returns a descriptor that another process has, or a copy. Opening a FIFO again would unblock waits in open(2).
     pub fn fd(&self) -> Result<OwnedFd> {
         if let Spelling::Path(path) = &self.form {
             let Some(fd) = lent(&holders::of(look(path)?).unwrap_or_default()) else {
