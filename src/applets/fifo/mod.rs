@@ -38,13 +38,11 @@ pub const APPLET: Applet = Applet {
     ],
 };
 
-/// Adds "cannot WHAT PATH" to a failure, and explains a bare errno.
 fn context<T>(what: &str, fifo: &Fifo, outcome: Result<T>) -> Result<T> {
     cannot(what, fifo, outcome, |errno| explain(fifo, errno))
 }
 
-/// Returns the failure on timeout, in a state that was not left in time: "still no data after 2s", or "no data" if the
-/// call did not wait.
+/// Returns the failure on timeout, in a state: "still no data after 2s", or "no data" if the call did not wait.
 fn still(state: &str, timeout: &Timeout) -> Cause {
     let after = timeout.after();
     let still = if after.is_empty() { "" } else { "still " };

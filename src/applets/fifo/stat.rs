@@ -53,7 +53,6 @@ ipcbox fifo stat log
     }
 }
 
-/// A snapshot of a FIFO.
 struct FifoState<'a> {
     fifo: &'a Fifo,
     seen: Seen,

@@ -12,7 +12,6 @@ const LONGEST: Duration = Duration::from_secs(1);
 pub struct Backoff(Duration);
 
 impl Backoff {
-    /// The first pause.
     pub const FIRST: Self = Self(FIRST);
 
     /// Returns the end of this pause, or `deadline` if that is earlier.

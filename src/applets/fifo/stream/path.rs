@@ -51,12 +51,10 @@ impl Drop for Made<'_> {
 }
 
 impl Fifo {
-    /// The path as it was typed.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// The directory of the FIFO.
     pub fn directory(&self) -> &Path {
         match self.0.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -72,7 +70,6 @@ impl Fifo {
         fifo::remove(self.directory(), self.0.file_name().unwrap_or_default(), seen)
     }
 
-    /// Whether the directory exists.
     pub fn has_directory(&self) -> bool {
         fifo::directory(self.directory()).is_ok()
     }

@@ -18,7 +18,6 @@ pub struct Ending {
 }
 
 impl Ending {
-    /// The byte.
     pub const fn byte(self) -> u8 {
         if self.null { 0 } else { b'\n' }
     }
@@ -40,7 +39,6 @@ pub enum Found {
     Piece(usize, u64),
     /// The beginning of a record. While one write(2) goes on, more of it causes no event.
     Part,
-    /// Nothing.
     Nothing,
     /// Nothing, and no writer.
     End,

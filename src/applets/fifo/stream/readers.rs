@@ -13,8 +13,7 @@ use crate::sys::fifo::Seen;
 use crate::sys::inotify::Watch;
 use crate::sys::wait;
 
-/// Waits until `wanted` processes have the FIFO open for reading. As its write end `fd` is open, no reader is blocked
-/// in open(2).
+/// Waits until `wanted` processes have the FIFO open for reading. With its write end `fd` open, none blocks in open(2).
 pub fn wait_for(fd: &OwnedFd, seen: &Seen, wanted: usize, timeout: &Timeout, mut notice: Notice) -> Result<()> {
     // inotify needs permission to read the FIFO. Without it, /proc is searched at intervals only.
     let opens = Watch::opens(fd).ok();

@@ -25,7 +25,6 @@ use crate::text::counted;
 /// The number of reads from a FIFO that has more data before the others are looked at.
 const TURN: usize = 16;
 
-/// The state of one call.
 pub struct Reading<'a> {
     sources: Vec<Source<'a>>,
     events: Events,
@@ -35,7 +34,6 @@ pub struct Reading<'a> {
     /// Why one of the FIFOs is no longer read.
     replaced: Option<Cause>,
     timeout: Timeout,
-    /// Explains a wait for data.
     notice: Notice,
     /// Whether data was passed on.
     moved: bool,

@@ -1,7 +1,6 @@
 //! Counting records, and the lock that lets readers take turns.
 //!
-//! A reader holds the lock from its first record to its last. While it waits for the first one it holds nothing, so
-//! that it can be stopped without blocking other readers.
+//! A reader holds the lock from its first record to its last, so one that is stopped before the first blocks no other.
 
 use std::os::fd::OwnedFd;
 
@@ -16,9 +15,7 @@ use crate::sys::fifo;
 
 /// The records that a call takes.
 pub struct Records {
-    /// Total.
     pub wanted: u64,
-    /// Not yet taken.
     pub left: u64,
     /// Finds their ends.
     pub peek: Peeker,

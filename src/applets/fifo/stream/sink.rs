@@ -12,13 +12,11 @@ use crate::sys::pipe;
 use crate::sys::transfer::{BUFFER, Failure, Flow, Mover};
 use crate::sys::wait;
 
-/// Standard output, and data that was read but not yet written: a socket or terminal may take less than it has
-/// reported room for.
+/// Standard output, and data not yet written: a socket or terminal may take less than it has reported room for.
 #[derive(Debug)]
 pub struct Sink(Mover);
 
 impl Sink {
-    /// Opens standard output.
     pub fn new() -> Result<Self> {
         Ok(Self(Mover::new(Outlet::new(fds::copy_of(1)?)?)))
     }
@@ -59,8 +57,7 @@ impl Sink {
         Ok(())
     }
 
-    /// Moves at most `most` bytes from `fifo`, once. Waits for both until `deadline`, as far as they are
-    /// [blocking](pipe::set_blocking).
+    /// Moves at most `most` bytes once. Waits for both until `deadline`, if they are [blocking](pipe::set_blocking).
     ///
     /// # Errors
     /// Standard output cannot be written to.

@@ -17,11 +17,8 @@ use crate::sys::fds;
 use crate::sys::fifo::{self, Seen};
 use crate::sys::transfer::Flow;
 
-/// A FIFO that is read.
 pub struct Source<'a> {
-    /// Its path.
     pub fifo: &'a Fifo,
-    /// Its identity.
     pub seen: Seen,
     /// Its read end; `None` once it is no longer read.
     pub fd: Option<OwnedFd>,
@@ -40,7 +37,6 @@ pub struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Opens a FIFO for reading.
     pub fn open(fifo: &'a Fifo, foreign: bool, lines: Option<Lines>) -> Result<Self> {
         let (fd, seen) = fifo.open_to_read(foreign)?;
         let fd = Some(fd);

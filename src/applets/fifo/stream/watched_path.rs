@@ -1,5 +1,4 @@
-//! Whether an open FIFO is still at its path. After it has been replaced, new writers open the other FIFO and wait for
-//! a reader there.
+//! Whether an open FIFO is still at its path. If it was replaced, new writers open the other FIFO and wait there.
 
 use std::os::fd::AsFd;
 

@@ -17,12 +17,10 @@ use crate::sys::transfer::{ALL, Failure, Flow, Mover};
 use crate::sys::wait;
 use crate::sys::{fds, pipe};
 
-/// A FIFO that is written to.
 pub struct Writer {
     mover: Mover,
     /// Its deadline is moved by the time spent reading standard input.
     timeout: Timeout,
-    /// Explains a wait for room.
     notice: Notice,
     written: u64,
 }
@@ -41,7 +39,6 @@ pub fn fits(length: u64, number: u64) -> Result<()> {
 }
 
 impl Writer {
-    /// Returns a writer to an open FIFO.
     pub const fn new(fifo: OwnedFd, timeout: Timeout, notice: Notice) -> Self {
         Self { mover: Mover::new(Outlet::plain(fifo)), timeout, notice, written: 0 }
     }
@@ -157,7 +154,6 @@ impl Writer {
         pipe::unread(self.mover.to()).unwrap_or(0) as u64
     }
 
-    /// Returns the failure of a write.
     fn failed(&self, errno: Errno) -> anyhow::Error {
         if errno != Errno::EPIPE {
             return errno.into();
