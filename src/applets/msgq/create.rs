@@ -159,8 +159,7 @@ impl Create {
     }
 }
 
-/// Returns the permission bits of a queue whose limit is not set yet, which takes a second call. The execute bits,
-/// which mean nothing for a queue, mark it.
+/// Returns the mode of a queue before the second call that sets its limit. The meaningless execute bits mark it.
 const fn begun(mode: u32) -> u32 {
     mode | 0o111
 }

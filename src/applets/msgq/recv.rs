@@ -224,8 +224,7 @@ impl Batch {
         self.lengths.push(message.data().len());
     }
 
-    /// Writes the messages. What cannot be written is lost: a message cannot be put back at its place, and the queue
-    /// may be full.
+    /// Writes the messages. What cannot be written is lost: its place in the queue is gone, and the queue may be full.
     fn write(&mut self) -> Result<()> {
         if let Err(errno) = fds::write_all(fds::stdout(), &self.text) {
             let lost = match &self.lengths[..] {

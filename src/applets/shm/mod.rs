@@ -46,7 +46,6 @@ pub const APPLET: Applet = Applet {
     ],
 };
 
-/// Adds "cannot WHAT TARGET" to a failure, and explains a bare errno.
 fn context<T>(what: &str, target: &Target, outcome: Result<T>) -> Result<T> {
     cannot_at(what, target, Kind::Shm, outcome, |errno| explain(target, errno))
 }

@@ -123,8 +123,7 @@ impl Write {
         create_writable(&self.target, size, self.creating)
     }
 
-    /// Creates a POSIX object with the data in it. If another process was faster (`EEXIST`), the data that was read is
-    /// kept.
+    /// Creates a POSIX object with the data in it. If another process was faster (`EEXIST`), the data is kept.
     fn create_object(&self, source: &mut Payload) -> Result<Object> {
         let len = source.len().unwrap_or(0);
         let size = self.offset.checked_add(len).ok_or(Errno::EOVERFLOW)?;

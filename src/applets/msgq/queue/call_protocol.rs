@@ -24,7 +24,6 @@ pub fn kind(address: Address) -> i64 {
     KIND + (address.inode.cast_signed() & (KIND - 1))
 }
 
-/// Returns the message for a request.
 pub fn request(address: Address, payload: &[u8]) -> Vec<u8> {
     let Address { pid, fd, inode } = address;
     let mut bytes = MARK.to_vec();
@@ -62,7 +61,6 @@ pub fn is_reserved(priority: i64, data: &[u8]) -> bool {
     priority >= MAX_PRIORITY.into() && data.starts_with(MARK)
 }
 
-/// Returns the head of a reply.
 pub fn head(status: u8, length: u64) -> [u8; HEAD] {
     let mut head = [status; HEAD];
     head[1..].copy_from_slice(&length.to_le_bytes());

@@ -12,9 +12,7 @@ pub enum Shape {
     Ended(&'static [u8]),
     /// The data up to the first NUL, and a newline.
     Text,
-    /// A line of JSON.
     Json,
-    /// By `--format`.
     Format(Format),
 }
 
@@ -64,7 +62,6 @@ impl Format {
 }
 
 impl Shape {
-    /// Appends a message to `out`.
     pub fn write(&self, message: &Message, is_posix: bool, out: &mut Vec<u8>) {
         let (number, data) = (message.number(), message.data());
         match self {

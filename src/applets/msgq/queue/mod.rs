@@ -24,22 +24,16 @@ pub fn read_input(timeout: &mut Timeout, block: &mut [u8]) -> Result<usize> {
     timeout.uncounted(|| transfer::read_some(fds::stdin(), block)).context("cannot read standard input")
 }
 
-/// An open queue.
 pub enum Queue {
-    /// System V.
     SystemV {
-        /// The queue.
         queue: msg::Queue,
         /// The most bytes of a message, `kernel.msgmax`.
         most: usize,
         /// A length that is known to fit into the empty queue.
         fits: usize,
     },
-    /// POSIX.
     Posix {
-        /// The queue.
         queue: mq::Queue,
-        /// The most bytes of a message.
         most: usize,
     },
 }

@@ -60,7 +60,6 @@ pub fn value(text: &str) -> Result<i64, String> {
 }
 
 impl Bits {
-    /// The size in bytes.
     pub const fn bytes(self) -> u8 {
         match self {
             Self::Narrow => 4,
@@ -77,7 +76,6 @@ impl Bits {
     }
 }
 
-/// A mapped word.
 pub struct Word {
     mapping: Mapping,
     at: usize,
@@ -89,13 +87,11 @@ impl Place {
         self.offset.unwrap_or(0)
     }
 
-    /// Returns the width of the word.
     pub fn bits(&self) -> Bits {
         self.bits.unwrap_or(Bits::Narrow)
     }
 
-    /// Runs `act`, called `what` in messages, on the word in the object that `memory` opens, after checking that
-    /// `values` fit the word.
+    /// Runs `act`, called `what` in messages, on the word in `memory`, if `values` fit the word.
     pub fn with<T>(
         &self,
         what: &str,
@@ -152,7 +148,6 @@ impl Word {
         Ok(Self { mapping, at, bits })
     }
 
-    /// Returns the value.
     pub fn load(&self) -> Result<i64> {
         Ok(match self.bits {
             Bits::Narrow => self.mapping.word(self.at)?.load(SeqCst).into(),

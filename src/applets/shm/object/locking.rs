@@ -27,11 +27,9 @@ pub struct Locking {
     timeout: Timeout,
 }
 
-/// A lock that is held.
 pub struct ObjectGuard(lock::LockGuard);
 
 impl Locking {
-    /// Whether a lock was requested.
     pub const fn is_wanted(&self) -> bool {
         self.lock.is_some()
     }
@@ -79,7 +77,6 @@ fn is_missing_lock(lock: &Target) -> bool {
 }
 
 impl ObjectGuard {
-    /// Releases the lock.
     pub fn release(self) -> Result<()> {
         match self.0.release() {
             // Another process has removed the lock.

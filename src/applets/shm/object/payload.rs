@@ -13,9 +13,7 @@ use crate::sys::memory::Memory;
 use crate::sys::posix::shm::Object;
 use crate::sys::{fds, transfer};
 
-/// Data to write.
 pub enum Payload {
-    /// TEXT.
     Text(OsString),
     /// Standard input, and its length if it is a file.
     Stream(Option<u64>),
@@ -84,8 +82,7 @@ impl Payload {
         if done < len { Err(shorter(done, len).into()) } else { Ok(()) }
     }
 
-    /// Writes all data at `at` of a POSIX object that has no name yet, sets its size, and returns the length of the
-    /// data.
+    /// Writes all data at `at` of a POSIX object without a name, sets its size, and returns the length of the data.
     pub fn fill(&self, object: &Object, at: u64) -> nix::Result<u64> {
         if let Self::Text(text) = self {
             transfer::write_at(object.as_fd(), at, text.as_bytes())?;
@@ -96,7 +93,6 @@ impl Payload {
         Ok(len)
     }
 
-    /// Whether there is more data.
     pub fn has_more(&self) -> Result<bool> {
         match self {
             Self::Text(_) => Ok(false),

@@ -11,18 +11,14 @@ use crate::sys::signal::Signal;
 
 /// A process and its fate.
 pub struct Outcome {
-    /// Its process id.
     pub pid: i32,
     /// Its command line before it exited.
     pub command: Option<String>,
-    /// Its fate.
     pub fate: Fate,
 }
 
-/// The fate of a process.
 #[derive(Debug, Clone, Copy)]
 pub enum Fate {
-    /// It still runs.
     Alive,
     /// It exited, with unknown status.
     Ended,
@@ -63,7 +59,6 @@ impl Outcome {
     }
 }
 
-/// Its columns.
 pub const COLUMNS: [Column<Outcome>; 6] = [
     Column::new("pid", |r| r.pid.into()),
     Column::new("result", |r| Cell::word(r.result())),

@@ -20,16 +20,13 @@ use crate::sys::signal::{self, Set, Signal, To, block, set_mask};
 pub struct Aim<'a> {
     /// As typed by the user.
     pub process: &'a Process,
-    /// Its pidfd.
     pub fd: OwnedFd,
-    /// Which of the processes around it are signalled.
     pub reach: Reach,
 }
 
 /// The processes that a signal is sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// The process.
     Alone,
     /// The process group that it leads.
     Group,
@@ -76,8 +73,7 @@ fn members(aim: &Aim) -> Result<Vec<Signalled>> {
     Ok(found.map_err(|errno| failed(pid, errno))?)
 }
 
-/// Sends the signal, or tests whether one could be sent, and adds the processes that got it to `signalled`: with
-/// `watch` all of a group, with their command lines.
+/// Sends or tests the signal, and adds its receivers to `signalled`: with `watch` a whole group, with command lines.
 pub fn send(
     aim: Aim,
     signal: Option<Signal>,
@@ -150,8 +146,7 @@ pub fn again(rest: &mut Vec<Signalled>, signal: Signal) -> Result<()> {
     Ok(sent.and(walked.map_err(|errno| failed(first, errno)))?)
 }
 
-/// Sends a signal to a tree, leaves first, and continues the processes that the walk stopped. Adds those that got it to
-/// `signalled`.
+/// Signals a tree, leaves first, and continues what the walk stopped. Adds the receivers to `signalled`.
 fn deliver(
     tree: Tree,
     is_spared: impl Fn(&Member) -> bool,

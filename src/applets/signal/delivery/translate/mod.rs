@@ -109,7 +109,6 @@ pub struct Translator {
     rules: Rules,
     supervisor: Supervisor,
     cmd: i32,
-    /// How CMD exited.
     ended: Option<Ended>,
     parent: Option<OwnedFd>,
     /// Children from before CMD, which `--kill-tree` does not touch.
@@ -129,7 +128,6 @@ struct Handler {
 }
 
 impl Translator {
-    /// Starts CMD.
     pub fn start(command: Command, rules: Rules, dispositions: &[(Signal, Disposition)], blocked: Set) -> Result<Self> {
         let handler = |On(signal, line): &On| {
             let shell = Command::find(["/bin/sh".into(), "-c".into(), line.into()].into())?;
@@ -297,8 +295,7 @@ impl Translator {
     }
 }
 
-/// Opens the parent of ipcbox for `--parent-death`. As init of a pid namespace, ipcbox cannot see its parent, and gets
-/// the signal itself.
+/// Opens the parent of ipcbox for `--parent-death`. Init of a pid namespace cannot see it, and gets the signal itself.
 fn watch_parent(signal: Option<Signal>) -> Result<Option<OwnedFd>> {
     let Some(signal) = signal else {
         return Ok(None);
