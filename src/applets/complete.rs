@@ -150,7 +150,6 @@ fn objects(kind: &str, start: &str) -> Result<Offers> {
     Ok(offers)
 }
 
-/// Whether a semaphore set has this purpose.
 fn serves(object: &Object, purpose: &str) -> bool {
     let values = object.id().and_then(|id| Set::from_id(id).values().ok());
     values.and_then(|(_, values)| Purpose::of(&values)).is_some_and(|is| is.name() == purpose)

@@ -79,8 +79,7 @@ const TEXT: usize = 7;
 /// That of the text about a term.
 const ABOUT: usize = 14;
 
-/// Returns the text of a page, with a line for each paragraph. It knows only the requests that the pages of ipcbox use:
-/// those in `tests/generated/roff.rs`.
+/// Returns the text of a page, a line for each paragraph. It knows the requests in `tests/generated/roff.rs`.
 fn plain(page: &str) -> String {
     let mut text = String::new();
     let (mut kind, mut indent) = (PageLine::Filled, TEXT);

@@ -164,8 +164,7 @@ pub struct Applet {
     pub summary: &'static str,
     /// An example of its use.
     pub example: &'static str,
-    /// Its verbs. An applet without verbs has one entry with the name of the applet, and one for each other name that
-    /// behaves differently.
+    /// Its verbs. An applet without verbs has one entry for each of its names that behaves differently.
     pub verbs: &'static [Entry],
 }
 

@@ -1,5 +1,4 @@
-//! `ipcbox --install`: links named after the applets in one directory; `--install-all` and `--uninstall`: everything
-//! below a PREFIX.
+//! `--install`: links named after the applets in a directory; `--install-all`, `--uninstall`: all below a PREFIX.
 
 mod tree;
 

@@ -85,8 +85,7 @@ impl Remove {
     }
 }
 
-/// Returns the line that removes the slots and locks among these sets, or else the barriers, which `--unused` keeps.
-/// `None` if the caller may remove none of them.
+/// Returns the line that removes the slots and locks, or else the barriers, which `--unused` keeps, if the caller may.
 fn rm_line(sets: &[Object]) -> Option<String> {
     let is_barrier = |set: &&Object| matches!(purpose(set), Some(Purpose::Barrier { .. }));
     let (barriers, others): (Vec<&Object>, Vec<&Object>) =

@@ -12,7 +12,6 @@ use crate::sys::sysv::{Key, Kind, is_hidden, msg, remove_all, sem, shm};
 /// The value of an option.
 #[derive(Debug, Clone, Copy)]
 pub enum Named<'a> {
-    /// An id.
     Id(i32),
     /// A key as typed, and its value; `None` if it is out of range.
     Key(&'a str, Option<Key>),
@@ -37,11 +36,9 @@ impl By {
 pub struct Original {
     /// Print each object first.
     pub verbose: bool,
-    /// Ignore missing objects.
     pub missing_ok: bool,
     /// The objects found, if nothing is removed yet.
     pub found: Option<Vec<Object>>,
-    /// Whether an object was removed.
     pub has_removed: bool,
 }
 
@@ -66,7 +63,6 @@ pub fn key(text: &str) -> Result<Named<'_>> {
 }
 
 impl Original {
-    /// Removes an object.
     pub fn remove(&mut self, kind: Kind, named: Named) -> Result<()> {
         let (text, key) = match named {
             Named::Id(id) => return self.remove_id(kind, id, By::Id),

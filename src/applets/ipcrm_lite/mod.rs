@@ -53,7 +53,6 @@ const ABBREVIABLE: &[&str] = &[
     "posix-semaphore",
 ];
 
-/// The applet.
 pub const APPLET: Applet = Applet {
     name: NAME,
     summary: SUMMARY,

@@ -15,7 +15,6 @@ use crate::target::Target;
 use crate::target::remembered::Remembered;
 use crate::text::visible;
 
-/// An object to remove.
 pub(super) struct Chosen {
     pub(super) object: Object,
     pub(super) by: ChosenBy,

@@ -45,7 +45,6 @@ impl Reads {
 /// All words, and the kinds that options select.
 #[derive(Debug, Clone, Default)]
 pub struct Victims {
-    /// The words, in order.
     pub words: Vec<Choice>,
     /// The kinds of `--shm`, `--msg` and `--sem`.
     pub kinds: Vec<Kind>,

@@ -38,7 +38,6 @@ enum Shown {
     Number,
     /// After a blank.
     Column,
-    /// Bytes.
     Bytes,
     /// Bytes, followed by "bytes" without a unit option.
     Space,
@@ -189,7 +188,6 @@ fn posix_figures(kind: Kind, table: Table) -> Result<Vec<(&'static str, Option<u
     })
 }
 
-/// The columns of limits and of their use.
 pub const fn columns() -> [Column<Figures>; 26] {
     macro_rules! figure {
         ($key:literal) => {

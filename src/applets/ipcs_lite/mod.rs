@@ -43,7 +43,6 @@ ipcbox ipcs-lite --leaks --isolate -- true
 ipcbox ipcs-lite --posix --json
 ";
 
-/// The applet.
 pub const APPLET: Applet = Applet {
     name: NAME,
     summary: SUMMARY,

@@ -1,6 +1,5 @@
 //! Sizes as util-linux prints them: powers of 1024, with one decimal unless it is 0.
 
-/// The unit of sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// As util-linux's ipcs without an option: bytes, but large limits in kilobytes.

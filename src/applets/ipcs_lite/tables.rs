@@ -75,7 +75,6 @@ pub fn title(kind: Kind, table: Table, in_units: bool) -> String {
     }
 }
 
-/// Returns a line of a table.
 pub fn line(object: &Object, table: Table, in_units: bool, names: &Names) -> String {
     if table == Table::Creators {
         return creators(object, names);

@@ -33,9 +33,7 @@ const RECORD: &str = "installed";
 /// Every directory that can contain files of an installation. The record is in the last one.
 const DIRS: [&str; 7] = [PAGES, OTHER_PAGES, BASH, FISH, ZSH, BIN, OWN];
 
-/// The name of the binary.
 const PROGRAM: &str = "ipcbox";
-/// The start of the record.
 const RECORD_HEAD: &str = "# Directories that ipcbox --install-all created. --uninstall removes the empty ones.";
 
 /// The mark of a binary: one that contains it is ipcbox, whatever its version.
@@ -109,7 +107,6 @@ fn items(prefix: &str) -> Result<Vec<Item>> {
     Ok(items)
 }
 
-/// Returns whether two paths lead to one file.
 pub fn is_same_file(one: &Path, other: &Path) -> bool {
     let file = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
     file(one).is_some_and(|there| file(other) == Some(there))

@@ -81,7 +81,6 @@ impl Removal {
         empty
     }
 
-    /// Whether there is nothing to remove.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.record.is_none() && self.dirs.is_empty()
     }

@@ -20,8 +20,7 @@ pub fn path(dir: &Path) -> PathBuf {
     dir.join(format!("{START}{pid}-{start}-{}", NUMBER.fetch_add(1, Ordering::Relaxed)))
 }
 
-/// Returns the temporary files and directories of calls for this PREFIX that no longer run. A directory that cannot be
-/// listed is left out.
+/// Returns the temporary files and directories of calls for this PREFIX that no longer run, if they can be listed.
 pub fn abandoned(root: &Path) -> Vec<PathBuf> {
     let mut dirs: Vec<PathBuf> = DIRS.iter().map(|dir| root.join(dir)).collect();
     // New directories are created in the deepest one that exists.
