@@ -29,8 +29,7 @@ impl Collected {
         Ok((Self { from: Some(from), spool: fds::spool()?, failed: None }, to))
     }
 
-    /// Makes SIGIO announce output. Call it once the command runs: if a command cannot be started, closing its pipe
-    /// would send the signal too.
+    /// Makes SIGIO announce output. Call it once the command runs: closing the pipe of a failed one sends SIGIO too.
     pub fn begin(&mut self) -> Result<()> {
         self.from.as_ref().map(pipe::signal_when_readable).transpose()?;
         self.gather();

@@ -1,8 +1,7 @@
 //! Watches many descriptors at once, epoll(7).
 //!
-//! Events are edge-triggered (`EPOLLET`): each change is reported once, and the caller must remember it until a
-//! call on that descriptor returns `EAGAIN` or EOF. Therefore a FIFO without writers stays quiet until the next writer
-//! opens it.
+//! Events are edge-triggered (`EPOLLET`): the caller must remember each change until a call on that descriptor returns
+//! `EAGAIN` or EOF. Therefore a FIFO without writers stays quiet until the next writer opens it.
 
 use std::os::fd::{AsFd, BorrowedFd};
 

@@ -1,7 +1,6 @@
 //! Running another program in place of ipcbox.
 //!
-//! This calls execve(2) directly, because `exec` of `std` resets SIGPIPE and CMD must inherit the state that ipcbox
-//! inherited.
+//! This calls execve(2) directly: `exec` of `std` resets SIGPIPE, and CMD must inherit the state that ipcbox inherited.
 
 #![allow(unsafe_code)]
 
@@ -17,8 +16,7 @@ use nix::unistd::{AccessFlags, access, execve};
 
 use super::file_limit;
 
-/// Finds the file of the program `name`, as execvp(3) does. A name with a slash is a path, any other is searched for in
-/// `PATH` (default: `/bin:/usr/bin`).
+/// Finds the file of a program, as execvp(3) does: a path with a slash, or a name in `PATH` (default: `/bin:/usr/bin`).
 ///
 /// # Errors
 /// `ENOENT`: there is no such file. `EACCES`: there is one, but it cannot be executed.

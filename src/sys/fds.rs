@@ -23,9 +23,8 @@ use super::wait::{Ends, Want, any, poll};
 
 /// Keeps files that ipcbox opens from becoming standard input, output or error if the caller closed one of these.
 ///
-/// A closed one is replaced by `/dev/null`. It is opened for the wrong direction, so that using it still fails with
-/// `EBADF`, and close-on-exec, so that it is still closed in CMD. open(2) takes the lowest free number, hence the
-/// ascending loop.
+/// A closed one becomes `/dev/null`, opened for the wrong direction, so that using it fails with `EBADF`, and
+/// close-on-exec, so that CMD finds it closed. open(2) takes the lowest free number, hence the ascending loop.
 pub fn guard_standard() -> Result<()> {
     // Asks only the kernel: the descriptors may be closed here.
     let mut polled = [stdin(), stdout(), stderr()].map(|fd| PollFd::new(fd, PollFlags::empty()));

@@ -3,8 +3,7 @@
 //! A version number would not answer the question, because a kernel can be built without a feature, and a seccomp
 //! filter can forbid it. No probe leaves anything behind when this process exits.
 //!
-//! `MSG_STAT_ANY` and the like have no probe: without an object, the call fails in the same way as on a kernel that
-//! lacks them.
+//! `MSG_STAT_ANY` and the like have no probe: without an object, a kernel that lacks them fails in the same way.
 
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd};
@@ -26,8 +25,7 @@ use super::{holder, memfd, namespace};
 /// A feature and its probe, which fails with the errno of the system call.
 pub type Probe = (&'static str, fn() -> Result<()>);
 
-/// The features, as ipcbox(1) names and orders them in KERNELS. The last probe moves this process into other
-/// namespaces.
+/// The features as in KERNELS of ipcbox(1). The last probe moves this process into other namespaces.
 pub const PROBES: &[Probe] = &[
     ("MSG_COPY", copying),
     ("pidfd_send_signal", || signal::send(process::pidfd(getpid().as_raw())?.as_fd(), None)),
@@ -96,8 +94,7 @@ pub fn status(field: &str) -> Option<String> {
     status.lines().find_map(value)
 }
 
-/// Returns which processes the Yama module lets the caller inspect, `kernel.yama.ptrace_scope`. `None`: the kernel has
-/// no such restriction.
+/// Returns which processes Yama lets the caller inspect, `kernel.yama.ptrace_scope`. `None`: there is no restriction.
 pub fn ptrace_scope() -> Option<u64> {
     process::setting("kernel/yama/ptrace_scope")
 }

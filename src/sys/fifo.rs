@@ -107,8 +107,7 @@ pub fn make(path: &Path, mode: u32) -> Result<()> {
 
 /// Removes a FIFO if it is still the one in `wanted`, unlinkat(2).
 ///
-/// The directory is opened first. If another user can write to a part of its path, the path may lead elsewhere after
-/// the check.
+/// The directory is opened first: if another user can write to a part of its path, it may lead elsewhere later.
 ///
 /// # Errors
 /// `ENOENT`: it is gone. Another file may have its name.

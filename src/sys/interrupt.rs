@@ -1,8 +1,7 @@
 //! Caught signals, and the waits they interrupt.
 //!
-//! Only verbs with data to deliver, with children or with a timed wait catch signals. A handler only sets a flag and
-//! starts a timer that fires every millisecond. The timer interrupts a system call that was about to block when the
-//! signal came.
+//! Only verbs with data to deliver, children or a timed wait catch signals. A handler only sets a flag and starts a
+//! timer, which fires every millisecond to interrupt a system call that was about to block when the signal came.
 //!
 //! A child that runs CMD restores the inherited signal state first.
 #![allow(unsafe_code)]
@@ -93,8 +92,7 @@ pub fn catch(signals: &[Signal]) -> Result<()> {
     catch_with(signals, mark, 0)
 }
 
-/// Like [`catch`], but only the first time for each signal. The second one has its default action, so that a verb whose
-/// data no process takes can still be terminated.
+/// Like [`catch`], but only once for each signal. The second one terminates a verb whose data no process takes.
 pub fn catch_once(signals: &[Signal]) -> Result<()> {
     catch_with(signals, mark_once, libc::SA_RESETHAND)
 }
@@ -159,8 +157,7 @@ extern "C" fn mark(signal: c_int) {
     Errno::set_raw(errno);
 }
 
-/// Like [`mark`], for a signal that has just been reset to its default action, which init must replace. Also calls
-/// sigaction(2).
+/// Like [`mark`], for a signal just reset to its default action, which init must replace. Also calls sigaction(2).
 extern "C" fn mark_once(signal: c_int) {
     mark(signal);
     let errno = Errno::last_raw();

@@ -75,8 +75,7 @@ impl Memory {
     /// Copies bytes into the memory.
     ///
     /// # Errors
-    /// `EFAULT`: they extend beyond the end, because the memory was truncated. `ENOSPC`: their space was never
-    /// reserved, and none is left.
+    /// `EFAULT`: beyond the end, as the memory was truncated. `ENOSPC`: the space was not reserved, and none is left.
     pub fn write_at(&self, at: u64, bytes: &[u8]) -> Result<()> {
         self.check(at, bytes.len() as u64)?;
         match self {

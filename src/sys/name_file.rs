@@ -64,8 +64,7 @@ pub fn read(user: u32) -> Result<Vec<u8>> {
 /// what `compact` makes of its content.
 ///
 /// # Errors
-/// Those of [`read`]. `EFBIG`: the file would exceed 1 MiB or the limit of the caller (RLIMIT_FSIZE). `ENOSPC`: there is
-/// no room, and the line may be torn.
+/// Those of [`read`]. `EFBIG`: more than 1 MiB or the caller's RLIMIT_FSIZE. `ENOSPC`: no room; the line may be torn.
 pub fn append(line: &[u8], compact: impl Fn(&[u8]) -> Vec<u8>) -> Result<Option<Vec<u8>>> {
     let user = geteuid().as_raw();
     let mut before = None;

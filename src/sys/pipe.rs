@@ -58,8 +58,7 @@ pub fn signal_when_readable(read_end: impl AsFd) -> Result<()> {
     fcntl(&read_end, FcntlArg::F_SETFL(flags(&read_end)? | OFlag::O_ASYNC)).map(drop)
 }
 
-/// Takes everything from the pipe of a non-blocking read end, in one read: a pipe holds at most its capacity. `None`:
-/// it is empty and no writer is left.
+/// Empties the pipe of a non-blocking read end, in one read, as it holds its capacity at most. `None`: it is at EOF.
 pub fn take_all(read_end: impl AsFd) -> Result<Option<Vec<u8>>> {
     let mut bytes = vec![0; capacity(&read_end)? + 1];
     match fds::read(read_end, &mut bytes) {
@@ -86,8 +85,7 @@ pub fn capacity(pipe: impl AsFd) -> Result<usize> {
 /// Sets the capacity of a pipe to at least `bytes`, `F_SETPIPE_SZ` of fcntl(2), and returns the new capacity.
 ///
 /// # Errors
-/// `EPERM`: more than `/proc/sys/fs/pipe-max-size`, or than the user's pipes may have in all. `EBUSY`: it holds more
-/// data than that. `EBADF`: not a pipe.
+/// `EPERM`: above `/proc/sys/fs/pipe-max-size` or the user's limit. `EBUSY`: it holds more data. `EBADF`: not a pipe.
 pub fn set_capacity(pipe: impl AsFd, bytes: usize) -> Result<usize> {
     let bytes = c_int::try_from(bytes).map_err(|_| Errno::EINVAL)?;
     fcntl(pipe, FcntlArg::F_SETPIPE_SZ(bytes)).map(size)

@@ -19,8 +19,7 @@ pub fn controlling() -> Option<OwnedFd> {
     open("/dev/tty", flags, Mode::empty()).ok()
 }
 
-/// Like [`controlling`], but returns `None` unless this process leads its session. Only the leader gets the kernel's
-/// SIGHUP when the terminal is closed.
+/// Like [`controlling`], but only in the leader of the session, which alone gets SIGHUP when the terminal is closed.
 pub fn of_leader() -> Option<OwnedFd> {
     if getsid(None) == Ok(getpid()) { controlling() } else { None }
 }

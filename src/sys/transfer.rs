@@ -333,11 +333,9 @@ impl<F: AsFd> Mover<F> {
     }
 }
 
-/// Not supported for these descriptors, or denied by a seccomp filter. If EPERM comes from a sealed file, the write that
-/// follows reports it.
+/// Not supported, or denied by a seccomp filter. If EPERM comes from a sealed file, the write that follows reports it.
 const UNSUPPORTED: [Errno; 4] = [Errno::EINVAL, Errno::ENOSYS, Errno::EPERM, Errno::ESPIPE];
 
-/// splice(2), within the deadline.
 fn spliced(
     from: BorrowedFd,
     to: BorrowedFd,
@@ -354,21 +352,18 @@ fn blocked(from: BorrowedFd) -> Result<Flow> {
     Ok(if pipe::has_bytes(from)? { Flow::Full } else { Flow::Empty })
 }
 
-/// Calls `act` until it succeeds, fails or the deadline passes. `None`: a caught signal came. With [`Deadline::Now`]
-/// signals are ignored.
+/// Calls `act` until it succeeds, fails or is late. `None`: a caught signal came, ignored with [`Deadline::Now`].
 fn within<T>(deadline: Deadline, act: impl FnMut() -> Result<T>) -> Result<Option<T>> {
     if deadline == Deadline::Now { retry(act).map(Some) } else { interruptible(deadline, act) }
 }
 
-/// Moves up to `most` bytes from the file offset of `from` to offset `at` of the file `to`. Returns their number; stops
-/// at EOF.
+/// Moves up to `most` bytes from the file offset of `from` to `at` in the file `to`, until EOF. Returns their number.
 pub fn pull(from: BorrowedFd, to: BorrowedFd, at: u64, most: u64) -> Result<u64> {
     let at = i64::try_from(at).map_err(|_| Errno::EFBIG)?;
     Mover { at: Some(at), ..Mover::new(Outlet::plain(to)) }.all(from, most)
 }
 
-/// Moves up to `most` bytes from offset `at` of the file `from`, whose file offset is 0, to `to`. Returns their number;
-/// stops at EOF.
+/// Moves up to `most` bytes from `at` in the file `from`, whose offset is 0, to `to`, until EOF. Returns their number.
 ///
 /// A pipe gets a copy: splice(2) would pass on the file's own pages, which another process could still modify.
 pub fn pour(from: BorrowedFd, at: u64, to: BorrowedFd, most: u64) -> Result<u64> {

@@ -1,5 +1,4 @@
-//! Waits with a deadline: for descriptors, by the only ppoll(2) of ipcbox, and in system calls without a timeout of
-//! their own ([`interruptible`]).
+//! Waits with a deadline: for descriptors, by the only ppoll(2), and in calls without a timeout ([`interruptible`]).
 
 use std::os::fd::BorrowedFd;
 
@@ -52,8 +51,7 @@ pub(super) enum Ends {
     BySignal,
 }
 
-/// Waits until one of `polled` is ready, ppoll(2). A signal just before the call is not missed, because its handler
-/// starts the ticking timer.
+/// Waits until one of `polled` is ready, ppoll(2). A signal just before is not missed: its handler starts a timer.
 pub(super) fn poll(polled: &mut [PollFd], deadline: Deadline, ends: Ends) -> Result<Wake> {
     retry(|| {
         if ends == Ends::BySignal && interrupt::any() {
@@ -101,8 +99,7 @@ pub fn room(fd: BorrowedFd, deadline: Deadline) -> Result<Option<()>> {
     }
 }
 
-/// Turns `EAGAIN` into `ENOMEM` for calls that never wait, such as mmap(2). There it means a lack of room; here it
-/// would read as a timeout.
+/// Turns `EAGAIN` of calls that never wait, such as mmap(2), into `ENOMEM`: here `EAGAIN` would read as a timeout.
 pub(super) fn without_waiting<T>(outcome: Result<T>) -> Result<T> {
     outcome.map_err(|errno| if errno == Errno::EAGAIN { Errno::ENOMEM } else { errno })
 }

@@ -20,8 +20,7 @@ use super::fds::{copy_of, descriptor};
 use super::fifo::{Kind, look};
 use super::interrupt::retry;
 
-/// The interval of retries on a FIFO without a reader, if the wait has a deadline. A timer is no option, because some
-/// verbs read SIGALRM as a signal.
+/// The interval of retries on a FIFO without a reader, with a deadline. Not a timer: some verbs read SIGALRM.
 const INTERVAL: Duration = Duration::from_millis(5);
 
 /// The treatment of a file's existing content.
@@ -37,8 +36,7 @@ pub enum Before {
 /// once it has a reader. `/dev/fd/N` is the caller's descriptor, which CMD then no longer inherits.
 ///
 /// # Errors
-/// `EAGAIN`: no reader opened the FIFO in time. `EBADF`: the caller passed no such descriptor. `ELOOP`: it is a
-/// symbolic link.
+/// `EAGAIN`: no reader opened the FIFO in time. `EBADF`: the caller passed no such descriptor. `ELOOP`: a link.
 pub fn opened(path: &OsStr, before: Before, deadline: Deadline) -> Result<OwnedFd> {
     match descriptor(path) {
         // These stay open for the life of the process.

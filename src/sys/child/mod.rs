@@ -135,8 +135,7 @@ fn with_signals_blocked(start: impl FnOnce(Set) -> Result<i32>) -> Result<i32> {
     started
 }
 
-/// Starts a child in this group and with these descriptors that calls `run`, and reports a failure under this number.
-/// Does not wait for that report.
+/// Starts a child with this group and descriptors that calls `run`. Does not wait for its report, sent under `number`.
 ///
 /// Signals that have a handler must be blocked.
 pub fn begin(

@@ -76,8 +76,7 @@ impl Reports {
         Ok(Some(((report >> 32) as u32, answer)))
     }
 
-    /// Waits until every child has reported a failure or runs, and returns the failures. `wait` is called with the read
-    /// end before each blocking read.
+    /// Waits until every child runs or has failed, and returns the failures. Calls `wait` before each blocking read.
     pub fn gather<E: From<Errno>>(
         self,
         mut wait: impl FnMut(BorrowedFd) -> std::result::Result<(), E>,

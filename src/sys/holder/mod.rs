@@ -43,8 +43,7 @@ fn name(id: c_int) -> String {
     format!("hold {id}")
 }
 
-/// Starts a process that calls `take` and then holds something of the semaphore set `id`, until `process` (a pidfd)
-/// exits or the holder gets SIGTERM.
+/// Starts a process that holds what `take` took of the set `id`, until `process` (a pidfd) exits or SIGTERM comes.
 ///
 /// During `take`, `waits` is called repeatedly and returns when to call it again.
 ///

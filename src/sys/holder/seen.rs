@@ -117,8 +117,7 @@ fn served(holder: i32) -> Option<i32> {
     })
 }
 
-/// Returns the name of a process for messages. A holder is shown with the process that it serves, if that can be seen:
-/// `hold for 812 make`.
+/// Returns a process's name for messages, a holder with the process that it serves, if visible: `hold for 812 make`.
 pub fn title(pid: i32) -> Result<String, Errno> {
     let name = procfs::stat(pid)?.name;
     let is_holder = name.starts_with("hold ") && knows_our_numbers();

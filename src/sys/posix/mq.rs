@@ -76,8 +76,7 @@ impl Queue {
         Self::result(unsafe { libc::mq_open(name.as_ptr(), flags(access, deadline)) })
     }
 
-    /// Creates a queue with exactly these permission bits, regardless of the umask. Without `limits` it gets the
-    /// kernel's defaults.
+    /// Creates a queue with exactly these permission bits, whatever the umask. `limits` default to the kernel's.
     ///
     /// # Errors
     /// `EEXIST`: the name is taken. `EINVAL`: limits of 0, or above msg_max or msgsize_max. `EMFILE`: RLIMIT_MSGQUEUE

@@ -60,8 +60,7 @@ impl Semaphore {
         Ok(self.0.wide_word(0)?.fetch_update(SeqCst, SeqCst, less).is_ok())
     }
 
-    /// Decrements the value, waiting until `deadline`. `None`: SIGINT, SIGTERM or SIGHUP came. They are caught so that
-    /// this process can remove itself from the waiters.
+    /// Decrements the value, waiting until `deadline`. `None`: SIGINT, SIGTERM or SIGHUP, caught to uncount this waiter.
     ///
     /// # Errors
     /// `EAGAIN`: the deadline has passed.
@@ -143,8 +142,7 @@ pub fn create(name: &OsStr, mode: u32, value: u32) -> Result<()> {
 /// Reads the semaphore `name`. Needs only read permission.
 ///
 /// # Errors
-/// `ENOENT`: there is none. `EACCES`: no permission. `EINVAL`, `ELOOP`: it is not a regular file, or not one of
-/// glibc's.
+/// `ENOENT`: there is none. `EACCES`: no permission. `EINVAL`, `ELOOP`: it is not a regular file, or not of glibc.
 pub fn look(name: &OsStr) -> Result<Stat> {
     open(name, false).map(|(_, stat)| stat)
 }

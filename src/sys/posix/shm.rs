@@ -1,7 +1,6 @@
 //! POSIX shared memory: the files in `/dev/shm`, named as by shm_open(3).
 //!
-//! A new object has no name until it is complete, and gets it atomically. Its space is reserved, so that its memory is
-//! available when it is touched.
+//! A new object gets its name atomically when it is complete. Its space is reserved, so touching its memory is safe.
 #![allow(unsafe_code)]
 
 use std::ffi::{OsStr, OsString, c_char, c_int, c_uint};
@@ -226,8 +225,7 @@ pub fn remove(name: &OsStr) -> Result<()> {
     unlink(&path(name))
 }
 
-/// Returns the names of all objects except semaphores, each with its slash, sorted. The files of names that ipcbox keeps
-/// there are no objects.
+/// Returns the names of all objects, each with its slash, sorted, except semaphores and ipcbox's files of names.
 pub fn names() -> Result<Vec<OsString>> {
     let mut names = all_names()?;
     names.retain(|name| !name.as_bytes().starts_with(SEMAPHORE.as_bytes()) && !name_file::is_one(name));

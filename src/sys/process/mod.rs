@@ -25,8 +25,7 @@ use super::wait::ready;
 /// Opens a pidfd, pidfd_open(2), close-on-exec. It becomes readable when the process exits.
 ///
 /// # Errors
-/// `ESRCH`: there is no such process, or it is a zombie. `EINVAL` or `ENOENT`: it is a thread. `ENOSYS`: the kernel is
-/// older than 5.3.
+/// `ESRCH`: no such process, or a zombie. `EINVAL` or `ENOENT`: it is a thread. `ENOSYS`: the kernel is older than 5.3.
 pub fn open(pid: i32) -> Result<OwnedFd> {
     let fd = pidfd(pid)?;
     match ready(&[fd.as_fd()], Deadline::Now)? {
@@ -72,8 +71,7 @@ pub fn descriptor(pid: i32, fd: i32) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy as c_int) })
 }
 
-/// Returns the inode of a pidfd, which is unique to its process forever. `None`: the kernel is older than 6.9, and all
-/// pidfds share one inode.
+/// Returns the inode of a pidfd, unique forever. `None`: the kernel is older than 6.9, and all pidfds share one inode.
 pub fn inode(process: impl AsFd) -> Result<Option<u64>> {
     Ok(if is_in_pidfs(&process)? { Some(fstat(&process)?.st_ino) } else { None })
 }
@@ -269,8 +267,7 @@ pub(super) fn numbers(dir: &str) -> IoResult<Vec<i32>> {
     Ok(numbers)
 }
 
-/// Parses a line of `/proc/PID/syscall`: the number and six arguments. `None`: the thread is `running`, or blocked
-/// outside a system call (`-1`).
+/// Parses a line of `/proc/PID/syscall`. `None`: the thread is `running`, or blocked outside a system call (`-1`).
 fn system_call(line: &str) -> Option<(i64, [u64; 6])> {
     let mut words = line.split_ascii_whitespace();
     let call = words.next()?.parse().ok().filter(|call| *call >= 0)?;

@@ -1,8 +1,7 @@
 //! A process and its descendants, stopped so that none escapes.
 //!
 //! A running process can fork between two looks, and a fork in progress completes although SIGSTOP is pending. So each
-//! process is stopped when it is found. The walk is repeated until it begins with all of them stopped and finds no new
-//! process.
+//! process is stopped when found, and the walk is repeated until all were stopped before it and it finds no new one.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -59,9 +58,8 @@ enum Motion {
 }
 
 impl Tree {
-    /// Walks these processes, each with its pidfd, and all their descendants. With `stops` they are stopped; otherwise
-    /// a concurrent fork can be missed. If the walk fails, for example with `EMFILE` or `ENFILE` for lack of
-    /// descriptors, the tree is incomplete.
+    /// Walks these processes, each with its pidfd, and all their descendants. Unless `stops` stops them, it can miss a
+    /// concurrent fork. If it fails, for example with `EMFILE`, the tree is incomplete.
     pub fn of(roots: impl IntoIterator<Item = (i32, OwnedFd)>, stops: bool) -> (Self, Result<()>) {
         let mut tree = Self { members: Vec::new(), stops };
         let added = roots.into_iter().map(|(pid, fd)| tree.add(pid, fd)).fold(Ok(()), Result::and);

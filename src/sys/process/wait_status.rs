@@ -67,8 +67,7 @@ pub fn stage(process: BorrowedFd) -> Result<Stage> {
     Ok(after(&[(process, Stage::Runs)], Deadline::Now)?.map_or(Stage::Runs, |(_, stage)| stage))
 }
 
-/// Waits until one of these processes is past the stage given with it, and returns its index and its stage. `None`: the
-/// deadline has passed.
+/// Waits until a process is past the stage given with it, and returns its index and stage. `None`: not in time.
 pub fn after(processes: &[(BorrowedFd, Stage)], deadline: Deadline) -> Result<Option<(usize, Stage)>> {
     // A pidfd reports POLLHUP when its process is reaped, but only from Linux 6.9 on.
     let is_asked =

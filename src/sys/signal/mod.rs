@@ -201,8 +201,7 @@ pub fn is_ignored(signal: Signal) -> Result<bool> {
 pub(super) struct Handling(libc::sigaction);
 
 impl Handling {
-    /// Creates an action: the address of a handler, `SIG_DFL` or `SIG_IGN`, with these flags. Without `SA_RESTART` the
-    /// handler interrupts system calls.
+    /// Creates an action: a handler's address, `SIG_DFL` or `SIG_IGN`. Without `SA_RESTART` it interrupts system calls.
     pub fn new(action: libc::sighandler_t, flags: c_int) -> Self {
         // SAFETY: all zeros is a valid sigaction: no flags, an empty mask, the default action.
         let mut new: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -311,8 +310,7 @@ pub fn is_permitted(pid: i32) -> bool {
     Errno::result(unsafe { libc::kill(pid, 0) }) != Err(Errno::EPERM)
 }
 
-/// Kills this process with a signal, but without a core file, since a child that died by it may have left one. Returns
-/// if the signal does not terminate a process.
+/// Dies by a signal without a core file, which might replace a child's. Returns if the signal does not terminate.
 pub fn die(signal: Signal) -> Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_CORE)?;
     setrlimit(Resource::RLIMIT_CORE, 0, most)?;

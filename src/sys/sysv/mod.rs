@@ -114,7 +114,7 @@ impl Words<'_> {
     }
 }
 
-/// Objects as they are read from the kernel, one by one since there can be very many.
+/// Objects read one by one, since there can be very many. A malformed line is an error that names its number.
 pub type Listing<T> = Box<dyn Iterator<Item = IoResult<T>>>;
 
 /// The differences between the three kinds.
@@ -223,8 +223,7 @@ fn asked<T: Table>(id_or_index: c_int, command: c_int) -> Result<(c_int, T::Raw)
     Ok((if command == libc::IPC_STAT { id_or_index } else { id }, raw))
 }
 
-/// Returns the object with this id without permission, by its index. An id is its index plus a multiple of 32768, or of
-/// 2^24 with ipcmni_extend.
+/// Returns the object with this id without permission, by its index: the id modulo 32768, or 2^24 with ipcmni_extend.
 fn at_its_index<T: Table>(id: c_int) -> Option<T::Raw> {
     let indices = [id % 32768, id % (1 << 24)].into_iter();
     let mut found = indices.filter_map(|index| asked::<T>(index, T::STAT_ANY).ok());
@@ -243,8 +242,7 @@ unsafe fn info<T: Table, I>(command: c_int) -> Result<(I, c_int)> {
     Ok((info, highest))
 }
 
-/// Lists every object of the IPC namespace, readable or not: from `/proc/sysvipc`, or by system calls without it. A
-/// malformed line is an error that names its number.
+/// Lists every object of the IPC namespace, readable or not: from `/proc/sysvipc`, or by system calls without it.
 fn all<T: Table>() -> Result<Listing<T::Stat>> {
     let Some(lines) = listed::<T>() else {
         // Some indices have no object.
@@ -254,8 +252,7 @@ fn all<T: Table>() -> Result<Listing<T::Stat>> {
     Ok(Box::new(lines.filter_map(|line| line.map(T::complete).transpose())))
 }
 
-/// Lists the objects in the file in `/proc/sysvipc`, without its title line. `None`: there is no such file. A malformed
-/// line is an error that names its number.
+/// Lists the objects in the file in `/proc/sysvipc`, without its title line. `None`: there is no such file.
 fn listed<T: Table>() -> Option<Listing<T::Stat>> {
     let path = format!("/proc/sysvipc/{}", T::KIND.word());
     let mut lines = BufReader::with_capacity(64 << 10, File::open(&path).ok()?);
@@ -312,8 +309,7 @@ impl Kind {
 /// The results of removals, by id.
 pub type Removals = Box<dyn Iterator<Item = (c_int, Result<()>)>>;
 
-/// Removes every object of a kind, each when the iterator reaches it. Objects that the caller may neither remove nor
-/// read are skipped.
+/// Removes every object of a kind as the iterator reaches it, except those that the caller may neither remove nor read.
 pub fn remove_all(kind: Kind) -> Result<Removals> {
     Ok(match kind {
         Kind::Msg => Box::new(removals::<msg::Msg>()?),

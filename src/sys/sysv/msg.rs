@@ -72,7 +72,7 @@ pub fn used() -> Result<(u64, u64, u64)> {
     Ok((count(info.msgpool), count(info.msgmap), count(info.msgtql)))
 }
 
-/// Lists all queues of the IPC namespace. A malformed line is an error that names its number.
+/// Lists all queues of the IPC namespace.
 pub fn all() -> Result<Listing<Stat>> {
     super::all::<Msg>()
 }
@@ -205,8 +205,7 @@ impl Queue {
     /// Changes owner, group, permission bits or `max_bytes`, `IPC_SET`.
     ///
     /// # Errors
-    /// `EPERM`: the caller is neither the owner nor the creator nor privileged, or lacks CAP_SYS_RESOURCE to exceed
-    /// msgmnb.
+    /// `EPERM`: neither the owner nor the creator nor privileged, or without CAP_SYS_RESOURCE to exceed msgmnb.
     pub fn change(self, change: Change, max_bytes: Option<u64>) -> Result<()> {
         self.set(|raw| {
             change.apply(&mut raw.msg_perm);

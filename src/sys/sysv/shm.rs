@@ -54,8 +54,7 @@ impl Stat {
     }
 }
 
-/// Lists all segments of the IPC namespace. Without `/proc` their bytes in memory are unknown. A malformed line is an
-/// error that names its number.
+/// Lists all segments of the IPC namespace. Without `/proc` their bytes in memory are unknown.
 pub fn all() -> Result<Listing<Stat>> {
     super::all::<Shm>()
 }

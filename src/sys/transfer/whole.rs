@@ -75,8 +75,7 @@ pub fn read_at(from: BorrowedFd, at: u64, bytes: &mut [u8]) -> Result<usize> {
     Ok(done)
 }
 
-/// Returns how many bytes of a file are left to read. `None`: its size is unknown, as for a pipe and for files in
-/// `/proc` and `/sys`.
+/// Returns how many bytes of a file are left. `None`: unknown, as for a pipe and for files in `/proc` and `/sys`.
 ///
 /// # Errors
 /// `EISDIR`: it is a directory. `EBADF`: not open for reading.

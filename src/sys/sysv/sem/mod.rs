@@ -74,7 +74,7 @@ fn info(command: c_int) -> Result<(libc::seminfo, c_int)> {
     unsafe { super::info::<Sem, _>(command) }
 }
 
-/// Lists all sets of the IPC namespace. A malformed line is an error that names its number.
+/// Lists all sets of the IPC namespace.
 pub fn all() -> Result<Listing<Stat>> {
     super::all::<Sem>()
 }
@@ -144,10 +144,9 @@ impl Set {
     /// Performs all of `ops` in order, or none, waiting until `deadline`.
     ///
     /// # Errors
-    /// `EAGAIN`: the deadline has passed, or an operation with `IPC_NOWAIT` would have to wait. `EIDRM`: the set was
-    /// removed during the wait. `ERANGE`: a value would leave 0 to 32767, or an undo its range. `EFBIG`: an index is
-    /// beyond the set. `E2BIG`: more than SEMOPM operations. `EINVAL`: no such set. `EACCES`: no permission to alter
-    /// it.
+    /// `EAGAIN`: the deadline has passed, or an operation with `IPC_NOWAIT` would wait. `EIDRM`: the set was removed
+    /// during the wait. `ERANGE`: a value would leave 0 to 32767, or an undo its range. `EFBIG`: an index is beyond the
+    /// set. `E2BIG`: more than SEMOPM operations. `EINVAL`: no such set. `EACCES`: no permission to alter it.
     pub fn operate(self, ops: &[Op], deadline: Deadline) -> Result<()> {
         retry(|| self.operate_once(ops, deadline))
     }

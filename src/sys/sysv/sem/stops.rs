@@ -149,8 +149,7 @@ extern "C" fn note(signal: c_int, _: *mut libc::siginfo_t, context: *mut c_void)
     Errno::set_raw(errno);
 }
 
-/// Notes a SIGCONT that has interrupted [`note`]: while that runs, its signal is blocked. May run at any time, because
-/// it only uses atomics.
+/// Notes a SIGCONT that has interrupted [`note`], which blocks its signal. May run at any time: it only uses atomics.
 extern "C" fn go_on(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the context is this handler's.
     let mask = unsafe { blocked(context) };
