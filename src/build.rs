@@ -17,7 +17,6 @@ fn main() -> Result<()> {
     pack()
 }
 
-/// Sets the target and the commit that `applets::doctor` prints.
 fn describe() -> Result<()> {
     let commit = git("HEAD").unwrap_or_else(|| "unknown".to_owned());
     writeln!(stdout(), "cargo::rustc-env=IPCBOX_COMMIT={commit}")?;
@@ -37,8 +36,7 @@ fn git(words: &str) -> Option<String> {
     Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
 }
 
-/// The length of a piece in bytes. The completions of the three shells have the same texts in the same order, and the
-/// compressor finds a text again within 32 KiB.
+/// The length of a piece in bytes. The three completions share texts in one order; the compressor looks back 32 KiB.
 const PIECE: usize = 4 << 10;
 
 /// Packs the manual pages, then the completions piece by piece in turn: the name of the file and the text of the piece,

@@ -18,10 +18,8 @@ use crate::sys::{fds, file_limit, init};
 
 mod unknown;
 
-/// The program's name in messages.
 const NAME: &str = "ipcbox";
 
-/// The answer to `--version`.
 const VERSION: &str = concat!("ipcbox ", env!("CARGO_PKG_VERSION"), "\n");
 
 /// The options of `ipcbox` itself.
@@ -121,7 +119,6 @@ fn version() -> Handled {
     print(VERSION)
 }
 
-/// Returns the failure for wrong words after `--version`.
 fn after_version(word: &OsStr, rest: &[OsString]) -> Cause {
     let known = ["--verbose", "--help"];
     match word.to_str() {
@@ -161,7 +158,6 @@ fn in_applet(applet: &Applet, name: &'static str, called: &str, words: &[OsStrin
     }
 }
 
-/// Handles a call of a verb.
 fn in_verb(verb: &Entry, called: &str, words: &[OsString]) -> Handled {
     let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
     let has = |option: &str| words[..end].iter().any(|word| word == option);

@@ -59,8 +59,7 @@ impl Exit {
         }
     }
 
-    /// Returns the status in a verb that otherwise exits with its command's: 125 for every failure before the command
-    /// started.
+    /// Returns the status in a verb that exits with its command's: 125 for every failure before the command started.
     pub const fn before_command(self) -> Self {
         match self {
             Self::Failed | Self::Usage | Self::Missing | Self::Exists | Self::Denied => Self::BeforeCommand,
@@ -181,8 +180,7 @@ impl fmt::Display for Cause {
 
 impl std::error::Error for Cause {}
 
-/// Adds to the failure of a record its number, and how many were sent before. `what` is "line", for example, or empty
-/// if there is only one record.
+/// Adds to a failure its record's number, and how many were sent before. `what`: "line", or empty for one record.
 pub fn at_record(error: Error, what: &str, sent: u64) -> Error {
     let cause = match error.downcast::<Cause>() {
         Ok(cause) => cause,
@@ -260,8 +258,7 @@ pub fn doubled(name: &str) -> String {
     }
 }
 
-/// Returns twice a limit of System V objects, as far as the kernel allows. `None`: it has its default already, so that
-/// leaked objects are the likely cause.
+/// Doubles a limit of System V objects, up to the kernel's bound. `None`: it has its default, so objects have leaked.
 pub fn more_objects(present: u64) -> Option<u64> {
     const DEFAULT: u64 = 32000;
     (present < DEFAULT).then(|| present.saturating_mul(2).clamp(128, DEFAULT))

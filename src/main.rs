@@ -3,8 +3,7 @@
 //! Defines the C `main` itself: Rust's runtime would ignore SIGPIPE, handle SIGSEGV and check the standard descriptors
 //! first, all of which CMD would inherit, and takes a third of a short call's instructions.
 //!
-//! The release binary aborts on a panic and has no symbols, so it contains nothing that unwinds Rust code or prints
-//! names of functions.
+//! The release binary aborts on a panic and has no symbols: it contains nothing to unwind Rust code or name functions.
 #![no_main]
 #![allow(unsafe_code)]
 

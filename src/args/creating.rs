@@ -78,8 +78,7 @@ impl Creating {
         }
     }
 
-    /// Checks that the caller or root owns an existing object, and created it if it is a System V object. `--foreign`
-    /// accepts any.
+    /// Checks that the caller or root owns (and created, in System V) an existing object. `--foreign` accepts any.
     ///
     /// # Errors
     /// Status 5, with the owner.

@@ -1,5 +1,4 @@
-//! Signals on the command line: `TERM`, `SIGTERM`, `15`, `RTMIN+3`, `RTMAX-1`, in upper or lower case; lists are
-//! written `INT,TERM`.
+//! Signals on the command line, in either case: `TERM`, `SIGTERM`, `15`, `RTMIN+3`, `RTMAX-1`; lists: `INT,TERM`.
 
 use crate::sys::signal::{Set, Signal};
 use crate::text::nearest;

@@ -1,5 +1,4 @@
-//! `--timeout`, `--nonblock`, `--timeout-status`, `--quiet` and `--verbose`: how long a verb waits, and what it prints
-//! about that.
+//! `--timeout`, `--nonblock`, `--timeout-status`, `--quiet`, `--verbose`: how long a verb waits, and what it prints.
 
 use std::time::{Duration, Instant};
 

@@ -56,7 +56,6 @@ struct Complaint<'a> {
     kind: ErrorKind,
     /// The option or operand.
     arg: &'a str,
-    /// Its value.
     value: &'a str,
     error: &'a clap::Error,
 }

@@ -68,7 +68,6 @@ pub fn topic(word: &str) -> Option<Cause> {
     Some(cause.hint(format!("list the applets and topics: {NAME} help")))
 }
 
-/// Returns the failure for an unknown verb.
 pub fn verb(applet: &Applet, name: &'static str, called: &str, first: &str, rest: &[OsString]) -> Cause {
     let known: Vec<&str> = applet.verbs.iter().map(|verb| verb.name).collect();
     let help = format!("{called} --help");

@@ -70,7 +70,6 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// A field of queues of both families.
     fn any_queue(&self, system_v: fn(&msg::Stat) -> Cell, posix: fn(&mq::Stat) -> Cell) -> Cell {
         if self.object.is_posix() { self.posix_queue(posix) } else { self.queue(system_v) }
     }

@@ -34,8 +34,7 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Lists all sockets: by address, a listener before its connections, and those without an address last. Also returns
-    /// the kinds that this kernel cannot list.
+    /// Lists all sockets by address (listeners first, no address last), and the kinds that this kernel cannot list.
     ///
     /// # Errors
     /// sock_diag is missing or forbidden.
@@ -89,8 +88,7 @@ impl Sockets {
         Some(self.owners.get_or_init(all)[at]).filter(|pid| *pid > 0)
     }
 
-    /// Returns the socket at the other end, or the listener that can accept it. `None`: there is none, or not in this
-    /// network namespace.
+    /// Returns the socket at the other end, or the listener that can accept it, if it is in this network namespace.
     pub fn peer(&self, socket: &Listed) -> Option<&Listed> {
         match socket.ends {
             Ends::Unix { .. } if socket.is_pending() => {
@@ -210,7 +208,6 @@ fn inet(kind: Type, at: SocketAddr) -> String {
     format!("{prefix}:{at}")
 }
 
-/// The order of a list.
 fn order(one: &Listed, other: &Listed) -> Ordering {
     let class = |socket: &Listed| match &socket.ends {
         Ends::Unix { name, .. } => {

@@ -103,8 +103,7 @@ impl Evidence {
         found
     }
 
-    /// Whether every process that may use the object was inspected. Pid 1, which only root may inspect, is taken to use
-    /// nothing.
+    /// Whether every process that may use the object was inspected, except pid 1, which only root may inspect.
     fn is_all_seen(&self, object: &Object) -> bool {
         let Some((uid, _, mode)) = object.owned() else { return false };
         let may = |pid: &i32| {

@@ -177,7 +177,6 @@ pub fn list(users: &[User]) -> Option<String> {
 
 /// Lists the processes for a cell of a table, each once and by the name of its program: `812 make, 830 cc and 3 more`.
 pub fn brief(users: &[User]) -> String {
-    /// How many are named.
     const NAMED: usize = 8;
     let mut pids: Vec<i32> = Vec::new();
     for pid in users.iter().filter_map(User::pid) {
@@ -193,8 +192,7 @@ pub fn brief(users: &[User]) -> String {
     words.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
 }
 
-/// Returns the holders of slots or a lock: the last process that operated on each semaphore. Of several readers, the
-/// kernel knows only the last.
+/// Returns the holders of slots or a lock: the last process to operate on each semaphore, so one of several readers.
 pub fn holders(set: Set, values: &[u16]) -> nix::Result<Vec<User>> {
     let Some(purpose) = Purpose::of(values) else { return Ok(Vec::new()) };
     let holds = |slot| How::Holds { slot, purpose: purpose.name() };
@@ -228,8 +226,7 @@ pub fn stopped(set: Set, blocked: &[Blocked]) -> u32 {
     u32::try_from(blocked.iter().filter(waits).count()).unwrap_or(u32::MAX)
 }
 
-/// Returns the waiters on a set with these values and their operations, stopped ones included; those that may not be
-/// inspected as a number.
+/// Returns the waiters on a set with these values and their operations, even stopped. Uninspectable ones are counted.
 pub fn set_waiters(set: Set, values: &[u16], blocked: &[Blocked]) -> nix::Result<Vec<User>> {
     let all = count(set, values.len())?;
     let mut asleep = 0;
@@ -284,8 +281,7 @@ pub fn mappers(object: &Object, index: &Index) -> Vec<User> {
     found
 }
 
-/// Returns the other processes that have a FIFO open or are blocked in opening it, and how many processes could not be
-/// inspected.
+/// Returns the other processes that have a FIFO open or are opening it, and how many could not be inspected.
 pub fn at_fifo(fifo: &Seen) -> (Vec<User>, usize) {
     let holders = holders::of((fifo.device, fifo.inode)).unwrap_or_default();
     let opening = blocked_open::of(fifo.device, fifo.inode).into_iter();

@@ -117,7 +117,6 @@ impl Cell {
         text
     }
 
-    /// Appends the value as text.
     pub(super) fn write(&self, out: &mut String, terminal: bool) {
         let _ = match self {
             Self::Absent => Ok(()),
@@ -155,7 +154,6 @@ fn write_string(line: &mut String, text: &str) -> fmt::Result {
     line.write_char('"')
 }
 
-/// Appends a JSON array.
 fn list<T>(line: &mut String, items: impl Iterator<Item = T>, write: impl Fn(&mut String, T)) -> fmt::Result {
     let mut mark = '[';
     for item in items {

@@ -40,7 +40,6 @@ impl<'a> Grid<'a> {
         self.keys.iter().zip(self.texts().map(|(text, _)| text)).map(line).collect()
     }
 
-    /// Returns the table.
     pub(super) fn table(mut self, no_header: bool) -> String {
         let mut lines = String::with_capacity(self.text.len() * 3);
         if !no_header {
@@ -80,7 +79,6 @@ impl<'a> Grid<'a> {
     }
 }
 
-/// Appends blanks.
 fn blanks(lines: &mut String, mut count: usize) {
     const MANY: &str = "                                ";
     while count > 0 {

@@ -18,8 +18,7 @@ const BENEATH: usize = 8;
 
 const USAGE: &str = "Usage: ";
 
-/// Breaks lines between words. A continuation is aligned with the text above it; on a narrow terminal a text goes
-/// beneath its term.
+/// Breaks lines between words, aligned with the text above; on a narrow terminal a text goes beneath its term.
 pub fn wrap(text: &str, columns: usize) -> String {
     let width = columns.clamp(NARROWEST, WIDEST);
     let mut wrapped = String::with_capacity(text.len() + text.len() / 4);

@@ -1,7 +1,6 @@
 //! Floor 4: all writes to standard output, records in each format, and messages.
 //!
-//! An applet collects records and lists their columns in a table. Each format (a table, a line per field, JSON Lines)
-//! is a loop over that table.
+//! An applet lists the columns of its records in a table, over which each format (table, fields, JSON Lines) loops.
 
 mod cell;
 mod data;

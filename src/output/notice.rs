@@ -44,7 +44,6 @@ pub struct Notice {
 }
 
 struct Text {
-    /// What is waited for.
     what: String,
     words: Box<Words>,
 }
@@ -144,8 +143,7 @@ impl Notice {
         }
     }
 
-    /// Returns a function for a caller whose child waits until `deadline`. Each call prints what is due and returns
-    /// when the next call is due.
+    /// For a caller whose child waits until `deadline`: each call prints what is due, and returns when the next is due.
     pub fn of_child(self, deadline: Deadline) -> impl FnMut() -> Deadline {
         let is_off = matches!(self.state, NoticeState::Off) || deadline == Deadline::Now;
         let mut times = 0;

@@ -5,8 +5,7 @@
 //! that a killed one does not count, and sleeps until its round is closed. The last caller finds no free place. Its
 //! array closes the round and opens the next one, which wakes all sleepers in the same instant.
 //!
-//! A caller that is stopped when its round is closed keeps its place there until it continues. Until then that round is
-//! not opened again; there are 15 others.
+//! A caller that is stopped when its round is closed keeps that round shut until it continues; there are 15 others.
 
 use std::time::{Duration, Instant};
 

@@ -39,8 +39,7 @@ pub fn kill_stale(set: Set) -> usize {
 /// Kills the holders of a set that serve the process `pid`, and waits until they have released.
 ///
 /// # Errors
-/// `ESRCH`: there is none. `EPERM`: one cannot be killed. `EBUSY`: one has not exited within a second, because it is
-/// frozen.
+/// `ESRCH`: there is none. `EPERM`: one cannot be killed. `EBUSY`: one, being frozen, has not exited within a second.
 pub fn release(set: Set, pid: i32) -> Result<(), Errno> {
     let serving: Vec<Seen> = holders(set).into_iter().filter(|holder| holder.serves(pid)).collect();
     serving.iter().try_for_each(Seen::may_be_killed)?;

@@ -147,8 +147,7 @@ impl RwLock {
         let stops = Stops::catch()?;
         loop {
             let gate = match self.register() {
-                // The undo value of a gate cannot also hold that of a sharer: this process shares the lock, and waits
-                // for itself.
+                // A gate's undo value cannot also hold a sharer's: this process shares the lock, and waits for itself.
                 Err(Errno::ERANGE) => return self.set.operate(&ENTER_ALONE, deadline),
                 gate => gate?,
             };

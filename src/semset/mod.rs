@@ -214,8 +214,7 @@ pub fn is_awaited(values: &[u16]) -> bool {
     lock::is_awaited(values) || barrier::is_awaited(values)
 }
 
-/// Returns what a process with these operations on a set waits for: the operations, or words for a lock, which takes
-/// many of them.
+/// Returns what a process with these operations waits for: the operations, or words for a lock, which takes many.
 pub fn awaited(values: &[u16], ops: &[Op]) -> String {
     match Purpose::of(values) {
         Some(Purpose::Lock { .. }) => lock::awaited(ops).into(),

@@ -86,8 +86,7 @@ impl Slots {
         Self::of(target, set, &values)
     }
 
-    /// Opens the slots behind `target`, and creates `capacity` slots if they are missing. An existing number may
-    /// differ.
+    /// Opens the slots behind `target`, or creates `capacity` of them if missing. An existing number may differ.
     ///
     /// # Errors
     /// The object is not slots, or there is no room for `capacity`.

@@ -161,8 +161,7 @@ fn with_command(pid: i32) -> String {
     }
 }
 
-/// Returns an ancestor of this process that holds so much that `wanted` can never come free, and what it is to this
-/// process.
+/// Returns an ancestor of this process that holds so much that `wanted` can never come free, and what it is to it.
 fn ancestor(set: Set, values: &[u16], wanted: Wanted) -> Option<(i32, String)> {
     let units = if let Wanted::Slots(units) = wanted { units } else { 1 };
     // What is free, or can come free.

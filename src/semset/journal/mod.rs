@@ -257,8 +257,7 @@ impl Journal {
     fn begin(&self, extent: Extent) -> Result<Segment> {
         let Subject { uids: [uid, _], gids, mode, .. } = self.0;
         let (user, group) = (geteuid().as_raw(), getegid());
-        // The creator's group has the permissions of a group, beside that of the owner. A privileged process can choose
-        // it.
+        // The creator's group has a group's permissions, beside the owner's. A privileged process can choose it.
         let switched = !gids.contains(&group.as_raw()) && setegid(Gid::from_raw(gids[0])).is_ok();
         let creator_gid = if switched { gids[0] } else { group.as_raw() };
         let gid = if creator_gid == gids[0] { gids[1] } else { gids[0] };
