@@ -215,5 +215,9 @@ fn read_only_file_system_is_reported() {
     }
     unshare("exec ipcbox sock rm s").fails(1, "cannot remove s: read-only file system (EROFS)");
     unshare("exec ipcbox sock rm s --force").fails(1, "cannot remove s: read-only file system (EROFS)");
+    for path in ["./s", "./t"] {
+        let words = format!("cannot listen on {path}: read-only file system (EROFS)");
+        unshare(&format!("exec ipcbox sock activate {path} -- true")).fails(125, &words);
+    }
     assert!(world.dir().join("s").exists());
 }

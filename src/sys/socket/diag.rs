@@ -140,17 +140,19 @@ pub fn bound_to_name(name: &[u8]) -> Result<Option<Place>> {
 pub fn peer_uid(socket: &OwnedFd) -> Result<Option<u32>> {
     let netlink = netlink()?;
     let own = fstat(socket)?.st_ino as u32;
-    match attribute(&netlink, own, SHOW_PEER, PEER)? {
-        Some(Some(peer)) if peer > 0 => match attribute(&netlink, peer, SHOW_UID, UID)? {
-            Some(None) => Err(Errno::EOPNOTSUPP),
-            uid => Ok(uid.flatten()),
-        },
-        _ => Ok(None),
+    let Some(peer) = attribute(&netlink, own, SHOW_PEER, PEER)?.filter(|peer| *peer > 0) else { return Ok(None) };
+    match attribute(&netlink, peer, SHOW_UID, UID) {
+        Err(Errno::ENOENT) => Ok(None),
+        Ok(None) => Err(Errno::EOPNOTSUPP),
+        uid => uid,
     }
 }
 
-/// Returns an attribute of the unix socket with this inode, if there are both.
-fn attribute(netlink: &OwnedFd, inode: u32, show: u32, wanted: u16) -> Result<Option<Option<u32>>> {
+/// Returns an attribute of the unix socket with this inode; `None` if it has none.
+///
+/// # Errors
+/// `ENOENT`: there is no such socket.
+fn attribute(netlink: &OwnedFd, inode: u32, show: u32, wanted: u16) -> Result<Option<u32>> {
     let mut body = unix(u32::MAX, show);
     body[8..12].copy_from_slice(&inode.to_ne_bytes());
     // Any cookie.
@@ -160,10 +162,7 @@ fn attribute(netlink: &OwnedFd, inode: u32, show: u32, wanted: u16) -> Result<Op
         let (_, value) = attributes(body.get(UNIX..)?).find(|(kind, _)| *kind == wanted)?;
         value.get(..4).map(|value| word(value, 0))
     };
-    match dump(netlink, |body| Some(value(body))) {
-        Err(Errno::ENOENT) => Ok(None),
-        answer => answer,
-    }
+    dump(netlink, |body| Some(value(body))).map(Option::flatten)
 }
 
 /// Returns the unix socket that has this attribute with this value.

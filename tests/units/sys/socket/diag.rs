@@ -1,7 +1,7 @@
 use std::io::Write;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 
 use super::super::tests::Dir;
 use super::*;
@@ -18,6 +18,18 @@ fn owner_of_a_path_is_found() {
     assert_eq!(place("moved"), Ok(Some((stat.st_dev, stat.st_ino))));
     dir.stale("stale");
     assert_eq!(place("stale"), Ok(None));
+}
+
+#[test]
+fn user_behind_a_datagram_socket_is_found() {
+    let dir = Dir::new();
+    let server = UnixDatagram::bind(dir.path("d")).unwrap();
+    let client = UnixDatagram::unbound().unwrap();
+    client.connect(dir.path("d")).unwrap();
+    let client = OwnedFd::from(client);
+    assert_eq!(peer_uid(&client), Ok(Some(nix::unistd::geteuid().as_raw())));
+    drop(server);
+    assert_eq!(peer_uid(&client), Ok(None));
 }
 
 #[test]

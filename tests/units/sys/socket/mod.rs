@@ -173,6 +173,33 @@ fn missing_server_refuses_at_once() {
 }
 
 #[test]
+fn first_address_that_answers_is_connected_to() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = listener.local_addr().unwrap();
+    let closed = bind_inet(Type::Dgram, "127.0.0.2:0".parse().unwrap()).unwrap();
+    let closed = own_address(&closed).unwrap().unwrap();
+    let absent: SocketAddr = "[fe80::1]:9".parse().unwrap();
+    let reach = |to: &[SocketAddr]| connect(Type::Stream, &Peer::Inet(to), Deadline::Now, &mut || ());
+    assert_eq!(peer_address(reach(&[absent, closed, to]).unwrap()), Ok(Some(to)));
+    assert_eq!(reach(&[closed, absent]).unwrap_err(), Errno::ECONNREFUSED);
+    assert_eq!(reach(&[absent, closed]).unwrap_err(), Errno::ECONNREFUSED);
+    assert_eq!(reach(&[]).unwrap_err(), Errno::ECONNREFUSED);
+}
+
+#[test]
+fn unspecified_address_reaches_this_machine() {
+    for (typed, meant) in [
+        ("0.0.0.0", "127.0.0.1"),
+        ("::", "::1"),
+        ("::ffff:0.0.0.0", "127.0.0.1"),
+        ("::ffff:127.0.0.2", "127.0.0.2"),
+        ("10.0.0.1", "10.0.0.1"),
+    ] {
+        assert_eq!(reached(typed.parse().unwrap()), meant.parse::<IpAddr>().unwrap(), "{typed}");
+    }
+}
+
+#[test]
 fn tcp_is_connected_without_waiting() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let to = listener.local_addr().unwrap();
