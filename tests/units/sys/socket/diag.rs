@@ -29,7 +29,10 @@ fn user_behind_a_datagram_socket_is_found() {
     let client = OwnedFd::from(client);
     assert_eq!(peer_uid(&client), Ok(Some(nix::unistd::geteuid().as_raw())));
     drop(server);
-    assert_eq!(peer_uid(&client), Ok(None));
+    // A child that another test is starting can hold a copy for a moment.
+    while peer_uid(&client) != Ok(None) {
+        std::thread::yield_now();
+    }
 }
 
 #[test]

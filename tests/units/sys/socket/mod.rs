@@ -178,7 +178,7 @@ fn first_address_that_answers_is_connected_to() {
     let to = listener.local_addr().unwrap();
     let closed = bind_inet(Type::Dgram, "127.0.0.2:0".parse().unwrap()).unwrap();
     let closed = own_address(&closed).unwrap().unwrap();
-    let absent: SocketAddr = "[fe80::1]:9".parse().unwrap();
+    let absent: SocketAddr = "255.255.255.255:9".parse().unwrap();
     let reach = |to: &[SocketAddr]| connect(Type::Stream, &Peer::Inet(to), Deadline::Now, &mut || ());
     assert_eq!(peer_address(reach(&[absent, closed, to]).unwrap()), Ok(Some(to)));
     assert_eq!(reach(&[closed, absent]).unwrap_err(), Errno::ECONNREFUSED);
