@@ -19,6 +19,7 @@ mod pipe;
 mod sem;
 mod shm;
 mod signal;
+mod sock;
 mod start;
 mod table;
 
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     shm::tasks(&mut table);
     signal::tasks(&mut table);
     listing::tasks(&mut table);
+    sock::tasks(&mut table);
     latency::tasks(&mut table);
     growth::tasks(&mut table);
     // Last, because it stays in an IPC namespace of its own.
