@@ -79,14 +79,21 @@ impl Bound {
         let socket = unix_server(kind)?;
         place.lock(deadline)?;
         place.bind(&socket, mode, deadline)?;
-        let own = place.look(&place.temporary)?;
+        let own = place.look(&place.temporary).inspect_err(|_| {
+            let _ = place.unlink(&place.temporary);
+        })?;
         let outcome = listen(socket, kind).map_err(Refused::from).and_then(|socket| place.put(&own).map(|()| socket));
         // After an exchange that was undone, the temporary name can be that of another server's socket.
         if outcome.is_err() && place.look(&place.temporary).is_ok_and(|seen| seen.is(&own)) {
             let _ = place.unlink(&place.temporary);
         }
-        place.unlock()?;
-        Ok(Self { socket: outcome?, place, own })
+        let unlocked = place.unlock();
+        let bound = Self { socket: outcome?, place, own };
+        if unlocked.is_err() {
+            let _ = bound.remove();
+        }
+        unlocked?;
+        Ok(bound)
     }
 
     /// Moves its descriptors to numbers that are not below this one.
