@@ -126,7 +126,7 @@ const INBOX: &str = "python3 -c 'import socket, time; s = socket.socket(socket.A
 /// A client that waits for a server.
 const SENDER: &str = "ipcbox sock send ./s one two --await -w 60s &";
 /// A process with sockets.
-const SOCKETS: &str = "python3 -c 'import os, signal, socket; s = socket.create_server(\"s\", family=socket.AF_UNIX); t = socket.create_server((\"127.0.0.1\", 0)); open(\"t\", \"w\").write(str(os.getpid())); os.rename(\"t\", \"../pid\"); signal.pause()' & until [ -s ../pid ]; do :; done";
+const SOCKETS: &str = "rm -f ../pid; python3 -c 'import os, signal, socket; s = socket.create_server(\"s\", family=socket.AF_UNIX); t = socket.create_server((\"127.0.0.1\", 0)); open(\"../p\", \"w\").write(str(os.getpid())); os.rename(\"../p\", \"../pid\"); signal.pause()' & until [ -s ../pid ]; do :; done";
 /// A server that is never connected to.
 const LISTENER: &str = "python3 -c 'import os, socket; s = socket.socket(socket.AF_UNIX); s.bind(\"t\"); s.listen(); os.rename(\"t\", \"s\"); s.accept()' & until [ -S s ]; do :; done";
 /// A socket that no process has.
@@ -280,7 +280,7 @@ pub const LINES: &[Line] = &[
     line("sock recv dgram:m -w 5s", "ipcbox sock send dgram:m one --await -w 60s &"),
     line("sock recv ./s -w 10ms", ""),
     line("sock activate ./s -- sh -c 'echo $LISTEN_FDS $LISTEN_FDNAMES'", ""),
-    line("sock activate ./s dgram:d -- sh -c 'echo $LISTEN_FDS $LISTEN_FDNAMES'", STALE),
+    line("sock activate ./s dgram:d -- sh -c 'echo $LISTEN_FDS $LISTEN_FDNAMES'", ""),
     line("sock activate tcp:127.0.0.1:0 --reserve -- echo in", ""),
     line("sock stat ./s", STALE),
     line("sock stat --pid $(cat ../pid)", SOCKETS),

@@ -208,7 +208,12 @@ impl Case<'_> {
             }
             // EAGAIN reads as a timeout.
             (libc::SYS_pread64, EAGAIN) if line.starts_with("sem wait") => self.report.status == 124,
-            (libc::SYS_flock, EAGAIN) if line.starts_with("sock rm") => words(&["its directory is still locked"]),
+            (libc::SYS_flock, EAGAIN) if line.starts_with("sock ") => {
+                words(&["its directory is still locked", "its directory is locked"])
+            }
+            (libc::SYS_renameat2, ENOENT) if line.starts_with("sock ") => {
+                words(&["another process has just replaced it"])
+            }
             // The kernel reports each change once, so this reader waits for the next one.
             (libc::SYS_accept4 | libc::SYS_recvfrom | libc::SYS_recvmsg, EAGAIN) if line.starts_with("sock recv") => {
                 self.report.status == 124

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 
 use nix::Result;
 use nix::dir::Dir;
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::stat::Mode;
@@ -54,7 +55,12 @@ fn each(pid: i32, act: &mut dyn FnMut(u32)) -> Result<()> {
         let name = entry.file_name().as_ptr();
         // SAFETY: the name ends in a NUL, the buffer has this length, and both live through the call.
         let length = unsafe { libc::readlinkat(number, name, link.as_mut_ptr().cast(), link.len()) };
-        let link = usize::try_from(length).map_or(&[][..], |length| &link[..length]);
+        let link = match Errno::result(length) {
+            Ok(length) => &link[..usize::try_from(length).unwrap_or(0)],
+            // It is not a link, or was closed by now.
+            Err(Errno::EINVAL | Errno::ENOENT) => continue,
+            Err(errno) => return Err(errno),
+        };
         let inode = link.strip_prefix(b"socket:[").and_then(|rest| rest.strip_suffix(b"]"));
         if let Some(inode) = inode.and_then(|digits| str::from_utf8(digits).ok()?.parse().ok()) {
             act(inode);
