@@ -14,9 +14,9 @@ use crate::sys::signal::Signal;
 /// The grace period of a step that names none.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long a command may run.
+/// How long a command may run, and what ends it.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Limit {
+pub struct Steps {
     /// Send TERM after DURATION, and KILL 5s later
     ///
     /// On timeout, the exit status is 124. DURATION 0 means no limit, as in timeout(1).
@@ -27,19 +27,27 @@ pub struct Limit {
     /// Repeat --then for more steps. Each step starts when the wait of the previous step is over.
     #[arg(long, value_name = "SIG[:D]", value_parser = step, requires = "max_time")]
     then: Vec<Step>,
+}
+
+/// How long a command may run, and the status if it runs longer.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Limit {
+    #[command(flatten)]
+    steps: Steps,
     #[command(flatten)]
     late: Late,
 }
 
-impl Limit {
-    /// A limit with the default steps.
-    pub fn of(max_time: Option<Duration>) -> Self {
-        Self { max_time, ..Self::default() }
+impl From<Steps> for Limit {
+    fn from(steps: Steps) -> Self {
+        Self { steps, late: Late::default() }
     }
+}
 
+impl Limit {
     /// Returns the limit; 0 is none, as in timeout(1).
     pub fn time(&self) -> Option<Duration> {
-        self.max_time.filter(|time| !time.is_zero())
+        self.steps.max_time.filter(|time| !time.is_zero())
     }
 
     /// Starts the clock if there is a limit.
@@ -72,19 +80,19 @@ impl Limit {
     }
 
     fn shown(&self) -> String {
-        duration::show(self.max_time.unwrap_or_default())
+        duration::show(self.steps.max_time.unwrap_or_default())
     }
 
     /// Whether `--then` was given.
     pub fn has_steps(&self) -> bool {
-        !self.then.is_empty()
+        !self.steps.then.is_empty()
     }
 
     fn steps(&self) -> Vec<Step> {
-        if self.then.is_empty() {
+        if self.steps.then.is_empty() {
             [Signal::TERM, Signal::KILL].map(|signal| Step { signal, grace: GRACE }).into()
         } else {
-            self.then.clone()
+            self.steps.then.clone()
         }
     }
 }

@@ -22,7 +22,7 @@ fn finished_plan_has_no_deadline() {
 
 #[test]
 fn timeout_names_each_way_to_exit_once() {
-    let limit = Limit { max_time: Some(Duration::from_secs(1)), ..Limit::default() };
+    let limit = Limit::from(Steps { max_time: Some(Duration::from_secs(1)), ..Steps::default() });
     let (killed, exited) = (Ended::Killed(Signal::TERM), Ended::Exited(3));
     for (ends, expected) in [
         (vec![], "a timed out after 1s"),
