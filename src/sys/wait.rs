@@ -82,6 +82,15 @@ pub fn any(fds: &[(BorrowedFd, Want)], deadline: Deadline) -> Result<Vec<bool>> 
     Ok(polled.iter().map(|fd| fd.any() == Some(true)).collect())
 }
 
+/// Like [`any`], but a caught signal also ends the wait; then none is.
+pub fn any_or_signal(fds: &[(BorrowedFd, Want)], deadline: Deadline) -> Result<Vec<bool>> {
+    let mut polled: Vec<PollFd> = fds.iter().map(|(fd, want)| want.of(*fd)).collect();
+    match poll(&mut polled, deadline, Ends::BySignal)? {
+        Wake::Signal => Ok(vec![false; fds.len()]),
+        _ => Ok(polled.iter().map(|fd| fd.any() == Some(true)).collect()),
+    }
+}
+
 /// Returns whether `fd` is ready now.
 pub fn has(fd: BorrowedFd, want: Want) -> Result<bool> {
     Ok(poll(&mut [want.of(fd)], Deadline::Now, Ends::ByTime)? != Wake::Late)

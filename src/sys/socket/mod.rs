@@ -227,13 +227,29 @@ pub fn connect(kind: Type, peer: &Peer, deadline: Deadline, waits: &mut dyn FnMu
     }
 }
 
-/// The kernel has no event for room in the backlog of a unix socket. Only a blocking connect(2) waits for it, and
-/// SO_SNDTIMEO limits that.
+/// Like [`connect`], with a unix stream socket that is bound to this abstract name first.
+pub fn connect_as(name: &[u8], peer: &Peer, deadline: Deadline, waits: &mut dyn FnMut()) -> Result<OwnedFd> {
+    let to = match peer {
+        Peer::File(file) => file.address()?,
+        Peer::Abstract(name) => UnixAddr::new_abstract(name)?,
+        Peer::Inet(_) => return Err(Errno::EAFNOSUPPORT),
+    };
+    let socket = unix(Type::Stream)?;
+    bind(socket.as_raw_fd(), &UnixAddr::new_abstract(name)?)?;
+    connect_bound(socket, &to, deadline, waits)
+}
+
 fn connect_unix(kind: Type, to: &UnixAddr, deadline: Deadline, waits: &mut dyn FnMut()) -> Result<OwnedFd> {
     let socket = unix(kind)?;
     if kind == Type::Dgram {
         bind(socket.as_raw_fd(), &UnixAddr::new_unnamed())?;
     }
+    connect_bound(socket, to, deadline, waits)
+}
+
+/// The kernel has no event for room in the backlog of a unix socket. Only a blocking connect(2) waits for it, and
+/// SO_SNDTIMEO limits that.
+fn connect_bound(socket: OwnedFd, to: &UnixAddr, deadline: Deadline, waits: &mut dyn FnMut()) -> Result<OwnedFd> {
     never_block(&socket)?;
     let mut is_waiting = false;
     let mut is_last = deadline == Deadline::Now;
@@ -388,9 +404,10 @@ pub fn pending_error(socket: impl AsFd) -> Result<()> {
     }
 }
 
-/// Makes a unix listener refuse new clients. It still accepts those in its backlog.
-pub fn refuse_clients(listener: impl AsFd) -> Result<()> {
-    calls::shutdown(listener.as_fd().as_raw_fd(), Shutdown::Read)
+/// Takes nothing more: what the peer sends fails. A unix listener refuses new clients. What has come already can still be
+/// read or accepted.
+pub fn end_receiving(socket: impl AsFd) -> Result<()> {
+    calls::shutdown(socket.as_fd().as_raw_fd(), Shutdown::Read)
 }
 
 /// Ends what is sent: the peer gets EOF, and can still send.
