@@ -154,6 +154,7 @@ const TAKERS: &[(&str, &str, &str, i32)] = &[
     (FILLED, "ipcbox fifo read f -c 1", UNREAD, 1),
     (FILLED, "ipcbox fifo read f -n", UNREAD, 1),
     (FILLED, "ipcbox fifo serve f -- cat", UNREAD, 1),
+    (":", "ipcbox sock serve ./s -- cat", "ls s 2>&1 || :", 1),
     (FILLED, "ipcbox pipe meter <&8", UNREAD, 1),
     (FILLED, "ipcbox pipe tee -o - <&8", UNREAD, 1),
     (":", "ipcbox pipe merge -- touch ran", "ls ran ready 2>&1 || :", 125),

@@ -260,7 +260,16 @@ pub const TABLE: &[Waits] = &[
     },
     Waits {
         call: "sock connect ./s --await",
-        release: SERVE_ONCE,
+        release: "sock serve ./s -c 1 -- true",
+        show: "--list",
+        blocks_in: libc::SYS_ppoll,
+        verbose: "./s: no server yet",
+        late: ["still no server after 120ms\n", "no server\n"],
+        ..SEM
+    },
+    Waits {
+        call: "sock call ./s --await",
+        release: "sock serve ./s -c 1 -- true",
         show: "--list",
         blocks_in: libc::SYS_ppoll,
         verbose: "./s: no server yet",
@@ -278,7 +287,7 @@ pub const TABLE: &[Waits] = &[
     },
     Waits {
         call: "sock send ./s x --await",
-        release: SERVE_ONCE,
+        release: "sock serve ./s -c 1 -- sort -o /dev/null",
         show: "--list",
         blocks_in: libc::SYS_ppoll,
         verbose: "./s: no server yet",
@@ -295,9 +304,6 @@ pub const TABLE: &[Waits] = &[
         ..SEM
     },
 ];
-
-/// Serves one connection, and reads what comes.
-const SERVE_ONCE: &str = "sh: python3 -c 'import socket; s = socket.socket(socket.AF_UNIX); s.bind(\"s\"); s.listen(); s.accept()[0].recv(9)'";
 
 /// Listens until the waiting call has exited.
 const LISTEN: &str = "sh: python3 -c '
@@ -412,6 +418,7 @@ fn verb_without_a_holder_explains_its_wait() {
         ("msgq call @q x".to_owned(), "@q: no server has taken the request yet", libc::SYS_msgrcv),
         ("msgq serve @q -v -w 60 -- cat".into(), "a message in @q", libc::SYS_msgrcv),
         (format!("signal join {pid}"), "PID to exit", libc::SYS_ppoll),
+        ("sock serve ./s -v -w 60 -- cat".into(), "a client", libc::SYS_ppoll),
     ] {
         let world = World::new();
         world.call("msgq create @q").ok();
@@ -426,7 +433,8 @@ fn verb_without_a_holder_explains_its_wait() {
 
 /// Verbs with `-v` and without a row. `post` never waits, `create` only between two system calls of another process,
 /// and the others have a test of their own.
-const NO_ROW: &[&str] = &["sem create", "sem post", "msgq call", "msgq serve", "signal join", "sock rm", "sock with"];
+const NO_ROW: &[&str] =
+    &["sem create", "sem post", "msgq call", "msgq serve", "signal join", "sock rm", "sock serve", "sock with"];
 
 #[test]
 fn waiting_verb_has_a_row_and_verbose() {

@@ -103,6 +103,11 @@ pub fn of_listener() -> Parser {
     OsStringValueParser::new().try_map(Address::parse)
 }
 
+/// Parses the address of a server that is called, on the command line.
+pub fn of_called() -> Parser {
+    OsStringValueParser::new().try_map(Address::of_called)
+}
+
 impl Address {
     /// Parses an address.
     ///
@@ -122,6 +127,18 @@ impl Address {
         match address.endpoint {
             Endpoint::Inet(.., 0) => Err(no("port 0 is for a server, which gets a free port")),
             _ => Ok(address),
+        }
+    }
+
+    /// Parses an address to call.
+    ///
+    /// # Errors
+    /// Those of [`parse`](Self::parse), and any but a unix stream socket.
+    pub fn of_called(typed: OsString) -> Result<Self, NoAddress> {
+        let address = Self::parse(typed)?;
+        match address.endpoint {
+            Endpoint::Path(Type::Stream, _) | Endpoint::Abstract(Type::Stream, _) => Ok(address),
+            _ => Err(no("only a unix stream socket takes calls, as NAME or ./PATH does")),
         }
     }
 

@@ -71,6 +71,12 @@ fn hostile_name_in_message_is_escaped() {
         &["sock", "wait", "-n", &format!("./{NAME}x"), &format!("@{NAME}")],
         &["sock", "wait", "-n", &format!("tcp:{NAME}:1")],
         &["sock", "with", &format!("no/{NAME}"), "--", "true", ":::", "true"],
+        &["sock", "serve", NAME, "--", "true"],
+        &["sock", "serve", &format!("no/{NAME}"), "--", "true"],
+        &["sock", "serve", "./s", "--allow", NAME, "--", "true"],
+        &["sock", "serve", "./s", "--", NAME],
+        &["sock", "call", NAME],
+        &["sock", "call", &format!("@{NAME}")],
         &["sock", "rm", NAME],
         &["sock", "rm", &format!("no/{NAME}")],
         &["ipcrm-lite", NAME],
@@ -184,6 +190,10 @@ fn hostile_payload_is_unchanged_and_not_run() {
         world.call("sock send dgram:m --").arg(payload).ok();
         world.call("sock send seqpacket:q").input(*payload).ok();
         assert_eq!(String::from_utf8(recv.end().stdout).unwrap(), [*payload; 2].concat());
+        let serve = world.call("sock serve ./s -c 1 --").arg(&show).args(["--a={}", "{}", "x{}"]).start();
+        world.call("sock call ./s --await --").arg(payload).stdout(&answer).ok();
+        assert_eq!(serve.code(), 0);
+        fs::remove_file(world.dir().join("shown")).unwrap();
         world.call("shm write @o --create --clear").input(format!("{payload}\0")).ok();
         world.call("shm read @o --text").stdout(*payload).ok();
         world.call("shm rm @o").ok();
@@ -241,6 +251,7 @@ fn command_is_searched_only_in_path() {
         "sock with @none -- planted ::: true",
         "sock with @none -- true ::: planted",
         "sock activate @none -- planted",
+        "sock serve ./s -c 1 -- planted",
     ];
     for path in ["/nonexistent", "/usr/bin:/bin"] {
         for call in runs {

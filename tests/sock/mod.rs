@@ -3,6 +3,8 @@
 mod activate;
 mod addresses;
 mod awaiting;
+mod callers;
+mod calling;
 mod command;
 mod connect;
 mod hosts;
@@ -11,11 +13,14 @@ mod recv;
 mod rm;
 mod send;
 mod servers;
+mod serving;
 mod stat;
+mod storms;
+mod strangers;
 mod wait;
 mod with;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
@@ -24,7 +29,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
-use crate::support::{BINARY, World};
+use crate::support::{BINARY, World, eventually};
 
 /// A connection at the server.
 enum Peer {
@@ -165,4 +170,45 @@ fn unread(peer: &Peer) -> i32 {
     let outcome = unsafe { nix::libc::ioctl(peer.as_fd().as_raw_fd(), nix::libc::TIOCOUTQ, &raw mut count) };
     assert_eq!(outcome, 0);
     count
+}
+
+/// Starts `sock serve` with these options and words of CMD at an address of this form, and returns when it listens.
+fn serve(world: &World, form: &str, options: &str, command: &[&str]) -> (crate::support::Child, String) {
+    let typed = match form {
+        "path" => "./s".to_owned(),
+        "abstract" => format!("@{}", world.name("served")),
+        "name" => world.name("served"),
+        tcp => format!("{tcp}:0"),
+    };
+    let call = world.call("sock serve").arg(&typed).args(options.split_whitespace()).arg("--").args(command);
+    let mut server = call.start();
+    let is_named = |name: &str| std::fs::read_to_string("/proc/net/unix").unwrap().contains(&format!(" @{name}\n"));
+    let address = match form {
+        "path" => {
+            eventually("the server listens", || world.dir().join("s").exists());
+            typed
+        }
+        "abstract" | "name" => {
+            let name = typed.strip_prefix('@').map_or_else(|| format!("ipcbox.{typed}"), str::to_owned);
+            eventually("the server listens", || is_named(&name));
+            typed
+        }
+        _ => {
+            let mut line = String::new();
+            std::io::BufReader::new(server.output()).read_line(&mut line).unwrap();
+            line.trim_end().to_owned()
+        }
+    };
+    (server, address)
+}
+
+/// Connects to such an address.
+fn connect(world: &World, address: &str) -> Peer {
+    let named =
+        |name: &str| Peer::Unix(UnixStream::connect_addr(&SocketAddr::from_abstract_name(name).unwrap()).unwrap());
+    match address.split_once(':') {
+        Some(("tcp", at)) => Peer::Tcp(TcpStream::connect(at).unwrap()),
+        _ if address.starts_with("./") => Peer::Unix(UnixStream::connect(world.dir().join(&address[2..])).unwrap()),
+        _ => named(&address.strip_prefix('@').map_or_else(|| format!("ipcbox.{address}"), str::to_owned)),
+    }
 }

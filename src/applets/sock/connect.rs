@@ -77,7 +77,7 @@ ipcbox sock connect ./db.sock </dev/null ||
             output::require()?;
             can_copy(address.endpoint()).with_context(context)?;
         }
-        let client = Client { address, awaits: *awaits, foreign: *foreign, timeout };
+        let client = Client { address, awaits: *awaits, foreign: *foreign, timeout, name: None };
         let connection = client.connect()?;
         if let Some(command) = command {
             return self.hand_on(&connection, command);

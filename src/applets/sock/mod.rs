@@ -4,11 +4,13 @@
 //! checked, and refuses the server of another user.
 
 mod activate;
+mod call;
 mod connect;
 mod endpoint;
 mod recv;
 mod rm;
 mod send;
+mod serve;
 mod stat;
 mod wait;
 mod with;
@@ -22,6 +24,8 @@ pub const APPLET: Applet = Applet {
     example: "ipcbox sock connect ./db.sock <request >reply",
     verbs: &[
         Entry::of::<connect::Connect>(),
+        Entry::of::<serve::Serve>(),
+        Entry::of::<call::Call>(),
         Entry::of::<send::Send>(),
         Entry::of::<recv::Recv>(),
         Entry::of::<wait::Wait>(),

@@ -78,7 +78,7 @@ ipcbox sock send ./db.sock flush ||
             fds::can_read(fds::stdin()).context("cannot read standard input")?;
         }
         let Self { address, awaits, foreign, timeout, .. } = &self;
-        let client = Client { address, awaits: *awaits, foreign: *foreign, timeout };
+        let client = Client { address, awaits: *awaits, foreign: *foreign, timeout, name: None };
         let connection = client.connect()?;
         self.send(client, connection).with_context(|| format!("cannot send to {address}"))?;
         Ok(Exit::Done)

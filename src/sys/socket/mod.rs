@@ -229,11 +229,7 @@ pub fn connect(kind: Type, peer: &Peer, deadline: Deadline, waits: &mut dyn FnMu
 
 /// Like [`connect`], with a unix stream socket that is bound to this abstract name first.
 pub fn connect_as(name: &[u8], peer: &Peer, deadline: Deadline, waits: &mut dyn FnMut()) -> Result<OwnedFd> {
-    let to = match peer {
-        Peer::File(file) => file.address()?,
-        Peer::Abstract(name) => UnixAddr::new_abstract(name)?,
-        Peer::Inet(_) => return Err(Errno::EAFNOSUPPORT),
-    };
+    let to = peer.unix_address()?;
     let socket = unix(Type::Stream)?;
     bind(socket.as_raw_fd(), &UnixAddr::new_abstract(name)?)?;
     connect_bound(socket, &to, deadline, waits)
@@ -404,18 +400,13 @@ pub fn pending_error(socket: impl AsFd) -> Result<()> {
     }
 }
 
-/// Takes nothing more: what the peer sends fails. A unix listener refuses new clients. What has come already can still be
-/// read or accepted.
-pub fn end_receiving(socket: impl AsFd) -> Result<()> {
-    calls::shutdown(socket.as_fd().as_raw_fd(), Shutdown::Read)
-}
-
 /// Ends what is sent: the peer gets EOF, and can still send.
 pub fn end_sending(socket: impl AsFd) -> Result<()> {
     calls::shutdown(socket.as_fd().as_raw_fd(), Shutdown::Write)
 }
 
-/// Ends what is received: for a unix socket, the peer cannot send more. What has come can still be read, then EOF.
+/// Takes nothing more: what the peer sends fails. A unix listener refuses new clients. What has come already can still be
+/// read or accepted.
 pub fn end_receiving(socket: impl AsFd) -> Result<()> {
     calls::shutdown(socket.as_fd().as_raw_fd(), Shutdown::Read)
 }

@@ -47,6 +47,8 @@ pub struct Client<'a> {
     pub foreign: bool,
     /// How long to wait.
     pub timeout: &'a Timeout,
+    /// The abstract name of a client that calls.
+    pub name: Option<&'a [u8]>,
 }
 
 /// A connected socket.
@@ -191,7 +193,11 @@ impl Client<'_> {
             Peer::Inet(_) => "no answer yet".into(),
             _ => format!("{} is full", self.backlog()),
         };
-        socket::connect(kind, peer, deadline, &mut || drop(known.notice(self, why).begin(deadline)))
+        let waits = &mut || drop(known.notice(self, why).begin(deadline));
+        match self.name {
+            Some(name) => socket::connect_as(name, peer, deadline, waits),
+            None => socket::connect(kind, peer, deadline, waits),
+        }
     }
 
     fn full(&self) -> Cause {

@@ -44,7 +44,7 @@ const LOST: [Errno; 5] = [Errno::EPIPE, Errno::ECONNRESET, Errno::ETIMEDOUT, Err
 
 /// What a direction does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub enum Phase {
     /// Wait for input.
     Input,
     /// Wait for room.
@@ -56,10 +56,10 @@ enum Phase {
 }
 
 /// One direction.
-struct Direction<'a> {
+pub struct Direction<'a> {
     from: BorrowedFd<'a>,
     mover: Mover,
-    next: Phase,
+    pub next: Phase,
     /// What it waited for when poll(2) reported that.
     woken: Option<Phase>,
     /// Bytes moved.
@@ -67,16 +67,16 @@ struct Direction<'a> {
 }
 
 impl<'a> Direction<'a> {
-    const fn new(from: BorrowedFd<'a>, mover: Mover) -> Self {
+    pub const fn new(from: BorrowedFd<'a>, mover: Mover) -> Self {
         Self { from, mover, next: Phase::Input, woken: None, moved: 0 }
     }
 
-    fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.next == Phase::Over
     }
 
     /// Returns what to wait for.
-    fn wants(&self) -> Option<(BorrowedFd<'_>, Want)> {
+    pub fn wants(&self) -> Option<(BorrowedFd<'_>, Want)> {
         match self.next {
             Phase::Input => Some((self.from, Want::Readable)),
             Phase::Room => Some((self.mover.to().as_fd(), Want::Writable)),
@@ -84,13 +84,13 @@ impl<'a> Direction<'a> {
         }
     }
 
-    fn wake(&mut self) {
+    pub fn wake(&mut self) {
         self.woken = Some(self.next);
         self.next = Phase::Move;
     }
 
     /// Moves bytes once.
-    fn turn(&mut self) -> Result<(), Failure> {
+    pub fn turn(&mut self) -> Result<(), Failure> {
         let Self { from, mover, next, woken, moved } = self;
         let woken = woken.take();
         *next = Phase::Over;

@@ -101,7 +101,7 @@ impl Listener {
         }
         if !self.is_shared && self.inet.is_none() {
             // A socket that does not listen refuses this, and needs nothing else.
-            let _ = socket::refuse_clients(self);
+            let _ = socket::end_receiving(self);
         }
     }
 }

@@ -1,0 +1,388 @@
+//! The loop of a server: connections, calls and datagrams take the places of one pool of commands.
+//!
+//! While a command may start, the server waits for a client at its listeners, and for the rest of a call. At all times it
+//! waits for the signals and the end of callers whose command runs. A client that no command may serve yet stays in
+//! the backlog of the kernel.
+
+use std::cell::RefCell;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context, Error, Result, bail};
+use nix::errno::Errno;
+
+use super::allow::{Gate, Origin};
+use super::frame;
+use super::half_open::{Dropped, HalfOpen, MOST};
+use super::listener::Listener;
+use crate::args::timeout::Timeout;
+use crate::exit::{Cause, Exit};
+use crate::output;
+use crate::output::notice::Notice;
+use crate::supervise::escalation::Limit;
+use crate::supervise::pool::{Ended, Next, Pool, Receiver, Taken, Task};
+use crate::sys::deadline::Deadline;
+use crate::sys::fds;
+use crate::sys::signal::Signal;
+use crate::sys::socket::name::Name;
+use crate::sys::socket::{Type, datagram, pass, peer_name};
+use crate::sys::transfer;
+use crate::sys::wait::{Wake, ready_or_signal};
+use crate::text::counted;
+
+/// The pause before a client is accepted again if no process of this server can release what was lacking.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Failures of accept(2) for lack of a descriptor or of memory. The connection stays in the backlog.
+const LACKING: [Errno; 4] = [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::ENOBUFS];
+/// The largest datagram. That of UDP is smaller; a unix socket can have a larger buffer.
+const LARGEST: u64 = 4 << 20;
+
+/// A server with open listeners.
+pub struct Server<'a> {
+    pool: &'a mut Pool,
+    /// Shared with the handler of the signal that stops the server.
+    listeners: Rc<RefCell<Vec<Listener>>>,
+    gate: Gate,
+    half_open: Vec<HalfOpen>,
+    /// How many clients are still to be served.
+    left: Option<u64>,
+    /// Callers that have gone, by the pid of their command.
+    gone: Vec<i32>,
+    /// The listener that comes first, so that each has its turn.
+    first: usize,
+    /// Until when no client is accepted, for lack of a descriptor.
+    lacking: Option<Deadline>,
+}
+
+/// What has come.
+enum Came {
+    /// A signal from the caller of this command, or its end.
+    Caller(i32),
+    /// Data of this connection.
+    HalfOpen(usize),
+    /// A client of this listener.
+    Client(usize),
+    /// A signal.
+    Signal,
+    /// Nothing, and a deadline has passed.
+    Nothing,
+}
+
+impl<'a> Server<'a> {
+    /// A server for `count` clients at most, each of whose commands may run within `limit`.
+    pub fn new(listeners: Vec<Listener>, gate: Gate, count: Option<u64>, limit: Limit, pool: &'a mut Pool) -> Self {
+        let listeners = Rc::new(RefCell::new(listeners));
+        let closed = Rc::clone(&listeners);
+        pool.lead_sessions(limit, Box::new(move || closed.borrow().iter().for_each(Listener::close)));
+        let (half_open, gone) = (Vec::new(), Vec::new());
+        Self { pool, listeners, gate, half_open, left: count, gone, first: 0, lacking: None }
+    }
+
+    /// Serves until a signal, the count or the timeout ends it.
+    pub fn run(mut self, timeout: Timeout) -> Result<()> {
+        let mut notice = Notice::verbose(&timeout, || "a client".to_owned());
+        let mut silence = timeout.again();
+        let mut outcome = Ok(());
+        loop {
+            self.make_ready();
+            let is_wanted = !self.listeners.borrow().is_empty() || !self.half_open.is_empty();
+            let has_room = match self.pool.poll(is_wanted)? {
+                Some(Next::Over) => return outcome,
+                Some(Next::Ended(ended)) => {
+                    self.lacking = None;
+                    let running: Vec<i32> = self.pool.receivers().map(|(pid, _)| pid).collect();
+                    self.gone.retain(|pid| running.contains(pid));
+                    answer(ended)?;
+                    silence = silence.again();
+                    continue;
+                }
+                Some(Next::Room) => {
+                    if let Some(at) = self.half_open.iter().position(|half_open| half_open.call.is_some()) {
+                        self.begin_call(at);
+                        continue;
+                    }
+                    true
+                }
+                None => false,
+            };
+            if self.pool.is_stopping() {
+                // Another process serves the backlog of these.
+                self.listeners.borrow_mut().retain(|listener| !listener.is_shared);
+            }
+            // The timeout counts from the end of the last client.
+            let is_quiet = self.pool.is_idle() && self.half_open.is_empty() && !self.pool.is_stopping();
+            let deadline = if is_quiet { silence.deadline() } else { Deadline::Forever };
+            if is_quiet {
+                notice.begin(deadline);
+            }
+            let handled = match self.wait(has_room, deadline)? {
+                Came::Nothing if is_quiet && deadline.is_over() => {
+                    Err(silence.expired(format!("no client has connected{}", silence.after())).into())
+                }
+                Came::Nothing => {
+                    self.expire(has_room);
+                    continue;
+                }
+                Came::Signal => continue,
+                Came::Caller(pid) => {
+                    self.hear(pid);
+                    continue;
+                }
+                Came::HalfOpen(at) => {
+                    self.read_call(at);
+                    continue;
+                }
+                Came::Client(at) => self.admit(at),
+            };
+            silence = silence.again();
+            if handled.is_err() {
+                outcome = handled;
+                self.close();
+            }
+        }
+    }
+
+    /// Waits for an event, a signal, or a deadline.
+    fn wait(&self, has_room: bool, mut deadline: Deadline) -> Result<Came> {
+        let listeners = self.listeners.borrow();
+        let is_heard = |(pid, receiver): &(i32, &Receiver)| receiver.name.is_none() && !self.gone.contains(pid);
+        let callers = self.pool.receivers().filter(is_heard);
+        let mut waited: Vec<(BorrowedFd, Came)> =
+            callers.map(|(pid, receiver)| (receiver.to.as_fd(), Came::Caller(pid))).collect();
+        deadline = deadline.earlier(self.pool.due());
+        for (at, half_open) in self.half_open.iter().enumerate() {
+            waited.push((half_open.connection.as_fd(), Came::HalfOpen(at)));
+            deadline = deadline.earlier(half_open.until());
+        }
+        if has_room {
+            match self.lacking.filter(|until| !until.is_over()) {
+                Some(until) => deadline = deadline.earlier(until),
+                None if self.half_open.len() < MOST => {
+                    let first = self.first % listeners.len().max(1);
+                    let turns = (first..listeners.len()).chain(0..first);
+                    waited.extend(turns.map(|at| (listeners[at].as_fd(), Came::Client(at))));
+                    // Only clients that are connected already are served after a signal.
+                    if self.pool.is_stopping() && self.half_open.is_empty() {
+                        deadline = Deadline::Now;
+                    }
+                }
+                None => {}
+            }
+        }
+        let polled: Vec<BorrowedFd> = waited.iter().map(|(fd, _)| *fd).collect();
+        Ok(match ready_or_signal(&polled, deadline).context("cannot wait for clients")? {
+            Wake::Ready(at) => waited.swap_remove(at).1,
+            Wake::Signal => Came::Signal,
+            Wake::Late => Came::Nothing,
+        })
+    }
+
+    /// Gives up calls that have not come in time. After a signal, stops when no client is left.
+    fn expire(&mut self, has_room: bool) {
+        let before = self.half_open.len();
+        self.half_open.retain(|half_open| !half_open.until().is_over());
+        // A call that is given up releases its descriptors.
+        self.lacking = self.lacking.filter(|until| !until.is_over() && self.half_open.len() == before);
+        if has_room && self.pool.is_stopping() && self.half_open.is_empty() && self.lacking.is_none() {
+            self.close();
+        }
+    }
+
+    /// Lets the clients that call send their calls, as far as descriptors are left for them.
+    fn make_ready(&mut self) {
+        while self.lacking.is_none() {
+            let Some(at) = self.half_open.iter().position(|half_open| !half_open.is_ready()) else { break };
+            match self.half_open[at].make_ready() {
+                Ok(()) => {}
+                Err(errno) if LACKING.contains(&errno) => {
+                    let is_helpless = self.pool.is_idle() && !self.half_open.iter().any(HalfOpen::is_ready);
+                    self.lacking = Some(if is_helpless { Deadline::after(PAUSE) } else { Deadline::Forever });
+                }
+                // It has gone.
+                Err(_) => drop(self.half_open.remove(at)),
+            }
+        }
+    }
+
+    /// Takes no more clients.
+    fn close(&mut self) {
+        self.listeners.borrow_mut().clear();
+        self.half_open.clear();
+    }
+
+    /// Starts CMD for a client.
+    fn start(&mut self, taken: Taken) {
+        self.pool.start(taken);
+        self.left = self.left.map(|left| left - 1);
+        if self.left == Some(0) {
+            self.close();
+        }
+    }
+
+    /// Passes the signals of a caller on to its command. A caller that is gone is a hangup.
+    fn hear(&mut self, pid: i32) {
+        let Some((_, caller)) = self.pool.receivers().find(|(of, _)| *of == pid) else { return };
+        let mut bytes = [0; 16];
+        match pass::receive(&caller.to, &mut bytes) {
+            Err(Errno::EAGAIN) => {}
+            Ok((count @ 1.., _)) => {
+                let signals = bytes[..count].iter().filter_map(|byte| Signal::new(i32::from(*byte)));
+                signals.for_each(|signal| self.pool.signal(pid, signal));
+            }
+            Ok(_) | Err(_) => {
+                self.pool.signal(pid, Signal::HUP);
+                self.gone.push(pid);
+            }
+        }
+    }
+
+    /// Accepts a client of a listener, or receives its datagram.
+    fn admit(&mut self, at: usize) -> Result<()> {
+        self.first = at + 1;
+        let listeners = Rc::clone(&self.listeners);
+        let accepted = {
+            let listeners = listeners.borrow();
+            let listener = &listeners[at];
+            if listener.kind == Type::Dgram {
+                self.receive(listener)
+            } else {
+                listener.accept().map(|connection| self.accept(listener, connection))
+            }
+        };
+        match accepted {
+            Ok(Some(taken)) => self.start(taken),
+            Ok(None) | Err(Errno::ECONNABORTED) => {}
+            // After a signal, its backlog is empty.
+            Err(Errno::EAGAIN | Errno::EINVAL) if self.pool.is_stopping() => drop(listeners.borrow_mut().remove(at)),
+            Err(Errno::EAGAIN) => {}
+            Err(errno) if LACKING.contains(&errno) => {
+                let is_helpless = self.pool.is_idle() && self.half_open.is_empty();
+                if is_helpless && errno == Errno::EMFILE {
+                    bail!(Cause::plain(errno));
+                }
+                self.lacking = Some(if is_helpless { Deadline::after(PAUSE) } else { Deadline::Forever });
+            }
+            Err(errno) => bail!(Error::from(errno).context("cannot accept a client")),
+        }
+        Ok(())
+    }
+
+    /// Decides about a connection. `None`: it is refused, or its call has not come yet.
+    fn accept(&mut self, listener: &Listener, connection: OwnedFd) -> Option<Taken> {
+        let is_call = matches!(peer_name(&connection), Ok(Name::Abstract(name)) if name.starts_with(frame::MARKER));
+        let address = listener.shown.to_string_lossy().into_owned();
+        let origin = match self.gate.admit(&connection) {
+            Ok(origin) => origin,
+            // It has gone already.
+            Err(cause) if Exit::of(&cause.clone().into()) != Exit::Denied => return None,
+            Err(cause) => {
+                if is_call {
+                    let _ = pass::send(&connection, &[frame::DENIED], &[]);
+                }
+                refuse("client", &address, cause);
+                return None;
+            }
+        };
+        if is_call {
+            self.half_open.push(HalfOpen::new(connection, origin, address));
+            return None;
+        }
+        let task = Task::Files { input: connection, output: None, error: None, payload: None };
+        Some(Taken { task, added: variables(address, &origin), reply_to: None })
+    }
+
+    /// Receives a datagram. `None`: it is refused.
+    fn receive(&self, listener: &Listener) -> nix::Result<Option<Taken>> {
+        // The reply comes from this address.
+        let to = fds::copy_of(listener.as_fd().as_raw_fd())?;
+        let mut record = Vec::new();
+        let sender = datagram::receive(listener, &mut record)?;
+        let address = listener.shown.to_string_lossy().into_owned();
+        let origin = match self.gate.admit_sender(sender) {
+            Ok(origin) => origin,
+            Err(cause) => {
+                refuse("datagram", &address, cause);
+                return Ok(None);
+            }
+        };
+        let name = Some(origin.name.clone()).filter(|name| *name != Name::Unnamed);
+        let reply_to = name.map(|name| Receiver { to, name: Some(name) });
+        Ok(Some(Taken { task: Task::Record(record), added: variables(address, &origin), reply_to }))
+    }
+
+    /// Reads what has come of a call.
+    fn read_call(&mut self, at: usize) {
+        let Err(dropped) = self.half_open[at].read() else { return };
+        self.lacking = None;
+        let HalfOpen { address, .. } = self.half_open.swap_remove(at);
+        if let Dropped::Wrong(why) = dropped {
+            refuse("call", &address, Cause::new(Exit::Denied, why));
+        }
+    }
+
+    /// Starts CMD for a call that has come whole.
+    fn begin_call(&mut self, at: usize) {
+        let HalfOpen { connection, origin, address, call, .. } = self.half_open.remove(at);
+        let Some((message, [input, output, error])) = call else { return };
+        let input = match &message {
+            Some(message) => {
+                // Its descriptor is needed for the new file.
+                drop(input);
+                fds::in_memory(message).map(OwnedFd::from)
+            }
+            None => Ok(input),
+        };
+        let input = match input {
+            Ok(input) => input,
+            Err(errno) => return refuse("call", &address, Cause::plain(errno)),
+        };
+        // From here on, the caller may assume that CMD runs. One that has gone has withdrawn the call.
+        if pass::send(&connection, &[frame::ACCEPTED], &[]).is_ok() {
+            let task = Task::Files { input, output: Some(output), error: Some(error), payload: message };
+            let reply_to = Some(Receiver { to: connection, name: None });
+            self.start(Taken { task, added: variables(address, &origin), reply_to });
+        }
+    }
+}
+
+fn refuse(what: &str, address: &str, cause: Cause) {
+    output::report(&Error::from(cause).context(format!("cannot accept a {what} at {address}")));
+}
+
+fn variables(address: String, origin: &Origin) -> Vec<(&'static str, String)> {
+    let mut variables = origin.variables();
+    variables.push(("IPCBOX_ADDRESS", address));
+    variables
+}
+
+/// Sends the status to a caller, or the output to the sender of a datagram. One that has gone is no failure.
+fn answer(ended: Ended) -> Result<()> {
+    let Some(receiver) = ended.reply_to else { return Ok(()) };
+    let Some(name) = receiver.name else {
+        let _ = pass::send(&receiver.to, &[frame::ENDED, ended.status], &[]);
+        return Ok(());
+    };
+    let Some(reply) = ended.printed else { return Ok(()) };
+    let length = reply.metadata().context("cannot read the size of a reply")?.len();
+    if length == 0 {
+        return Ok(());
+    }
+    let mut bytes = vec![0; usize::try_from(length.min(LARGEST))?];
+    let sent = if length > LARGEST {
+        Err(Errno::EMSGSIZE)
+    } else {
+        transfer::read_at(reply.as_fd(), 0, &mut bytes)?;
+        datagram::send_to(&receiver.to, &bytes, &name)
+    };
+    let cause = match sent {
+        Ok(()) | Err(Errno::ECONNREFUSED | Errno::ENOENT | Errno::ECONNRESET) => return Ok(()),
+        Err(errno @ Errno::EMSGSIZE) => {
+            Cause::from_errno(errno, format!("{} are too long for a datagram", counted(bytes.len(), "byte")))
+        }
+        Err(errno @ Errno::EAGAIN) => Cause::from_errno(errno, "the sender has not read its earlier datagrams"),
+        Err(errno) => Cause::plain(errno),
+    };
+    output::warn(format!("cannot deliver a reply to {name}: {cause}"));
+    Ok(())
+}

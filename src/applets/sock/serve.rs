@@ -1,0 +1,81 @@
+//! `sock serve`.
+
+use anyhow::Result;
+use clap::Args;
+
+use super::endpoint::allow::Access;
+use super::endpoint::listener::{self, Opening};
+use super::endpoint::server::Server;
+use crate::applets::{Runs, Verb};
+use crate::args::address::{Address, of_listener};
+use crate::args::numbers::many;
+use crate::args::timeout::Timeout;
+use crate::exit::Exit;
+use crate::supervise::escalation::Steps;
+use crate::supervise::pool::Serving;
+use crate::sys::interrupt;
+
+/// For each connection, CMD gets it as standard input and output. For each call (sock call), CMD gets the caller's own
+/// standard files. For each datagram, CMD reads it, and its output is the reply.
+///
+/// On SIGTERM, the server removes its name, serves the clients that are connected, and exits with status 0. With
+/// --timeout, it exits after DURATION without clients. IPCBOX_PEER_UID and others describe the client.
+#[derive(Args)]
+pub struct Serve {
+    /// Addresses to listen at; port 0 is a free port
+    #[arg(value_name = "ADDR", required = true, value_parser = of_listener())]
+    addresses: Vec<Address>,
+    /// Stop after N connections, calls and datagrams
+    #[arg(short, long, value_name = "N", value_parser = many)]
+    count: Option<u64>,
+    #[command(flatten)]
+    access: Access,
+    #[command(flatten)]
+    steps: Steps,
+    #[command(flatten)]
+    serving: Serving,
+    #[command(flatten)]
+    timeout: Timeout,
+}
+
+impl Verb for Serve {
+    const NAME: &'static str = "serve";
+    const SUMMARY: &'static str = "Run CMD for each connection, call or datagram";
+    const EXAMPLES: &'static str = "
+# Answer in capitals; the name has no file
+ipcbox sock serve tagger -c 1 -- tr a-z A-Z &
+ipcbox sock call tagger hello --await -w 10s
+";
+    const RUNS: Runs = Runs::Each;
+    const STATUSES: &'static [(Exit, &'static str)] = &[
+        (Exit::Failed, "a CMD failed (with --count), or any other failure"),
+        (Exit::Missing, "the directory of a path does not exist"),
+        (Exit::Exists, "a live server has the address, or the path is not a socket"),
+    ];
+
+    fn run(mut self) -> Result<Exit> {
+        let mut pool = self.serving.pool(b"")?;
+        let is_open = self.access.is_any();
+        let opening = Opening { mode: self.access.bits(), is_open, timeout: Some(&self.timeout) };
+        let listeners = listener::open(&self.addresses, &opening);
+        if listeners.is_err() && interrupt::any() {
+            interrupt::end()?;
+        }
+        let listeners = listeners?;
+        let gate = self.access.gate(&listeners)?;
+        self.print_ports(&listeners)?;
+        Server::new(listeners, gate, self.count, self.steps.into(), &mut pool).run(self.timeout)?;
+        pool.end(self.count.is_some())
+    }
+}
+
+impl Serve {
+    /// Prints the addresses of which the kernel has chosen the port.
+    fn print_ports(&self, listeners: &[listener::Listener]) -> Result<()> {
+        let mut chosen: Vec<_> = listeners.iter().map(|listener| &listener.shown).collect();
+        chosen.retain(|shown| self.addresses.iter().all(|address| address.typed() != shown.as_os_str()));
+        // The two sockets of localhost have one address.
+        chosen.dedup();
+        chosen.into_iter().try_for_each(|shown| self.timeout.quiet.answer(shown.as_encoded_bytes()))
+    }
+}

@@ -1,0 +1,149 @@
+//! Clients and callers of another user.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use nix::sys::signal::Signal;
+
+use super::callers::CLIENT;
+use super::{pattern, serve};
+use crate::support::{World, lines};
+
+/// Neither root nor the stranger.
+const THIRD: &str = "54322";
+
+#[test]
+fn other_user_is_refused_unless_allowed() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else { return };
+    let allowed = format!("--allow {stranger} -m 666");
+    for form in ["path", "abstract"] {
+        for (options, is_allowed) in [
+            ("-m 666", false),
+            (&format!("-m 666 --allow {THIRD}"), false),
+            (&allowed, true),
+            (&format!("{allowed} --allow {THIRD}"), true),
+            ("-m 666 --allow any", true),
+        ] {
+            let (server, address) = serve(&world, form, options, &["sh", "-c", "echo $IPCBOX_PEER_UID"]);
+            let output = world.call("sock connect").arg(&address).user(stranger).output();
+            let reply = if is_allowed { format!("{stranger}\n") } else { String::new() };
+            assert_eq!(String::from_utf8_lossy(&output.stdout), reply, "{form} {options}");
+            let called = world.call("sock call").arg(&address).user(stranger);
+            if is_allowed {
+                called.stdout(reply).ok();
+            } else {
+                called.fails(125, "the server does not accept your user\n");
+            }
+            // Root and the user of the server are always accepted.
+            world.call("sock call").arg(&address).stdout("0\n").ok();
+            server.signal(Signal::SIGTERM);
+            let output = server.end();
+            let words = format!("sock: cannot accept a client at {address}: it belongs to uid {stranger} (pid ");
+            let refused = lines(&output.stderr).iter().filter(|line| line.starts_with(&words)).count();
+            assert_eq!((output.status.code(), refused), (Some(0), if is_allowed { 0 } else { 2 }), "{form} {options}");
+        }
+    }
+}
+
+#[test]
+fn port_is_open_to_all_users_or_to_some() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else { return };
+    for (options, is_allowed) in
+        [("", true), ("--allow root", false), (&format!("--allow {stranger}"), true), ("--allow any", true)]
+    {
+        let (_server, address) = serve(&world, "tcp:localhost", options, &["echo", "accepted"]);
+        // The connection must be open when it is accepted, or its user is unknown.
+        let ask = |uid: u32| {
+            let script = "exec 3<>/dev/tcp/127.0.0.1/${0##*:}; cat <&3";
+            world.program("bash").args(["-c", script, &address]).user(uid).output().stdout
+        };
+        assert_eq!(ask(stranger) == b"accepted\n", is_allowed, "{options}");
+        assert_eq!(ask(0), b"accepted\n", "{options}");
+    }
+}
+
+#[test]
+fn datagram_of_another_user_is_refused() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else { return };
+    let send = "import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.sendto(sys.argv[1].encode(), 'd')";
+    let server = world.call("sock serve dgram:./d -m 666 -c 1 -- cat").start();
+    crate::support::eventually("it is bound", || world.dir().join("d").exists());
+    world.program("python3").args(["-c", send, "theirs"]).user(stranger).ok();
+    world.program("python3").args(["-c", send, "ours"]).ok();
+    let output = server.end();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "ours");
+    let words = format!("cannot accept a datagram at dgram:./d: it belongs to uid {stranger} (pid ");
+    assert!(lines(&output.stderr).concat().contains(&words));
+}
+
+/// CMD gets anonymous pipes, and the caller copies.
+#[test]
+fn call_between_users_is_copied_whole() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else { return };
+    let script = "case $(readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2) in
+        [p/]*:*pipe:*pipe:*) ;; *) exit 99;; esac; printf '%s' \"$0\" >&2; cat; exit 6";
+    let options = format!("-m 666 --allow {stranger}");
+    let (_server, _) = serve(&world, "path", &options, &["sh", "-c", script, "{}"]);
+    for length in [0, 1, 70_000, 3 << 20] {
+        let output = world.call("sock call ./s").user(stranger).input(pattern(length)).output();
+        assert_eq!((output.status.code(), &output.stderr[..]), (Some(6), &b"{}"[..]), "{length}");
+        assert!(output.stdout == pattern(length), "{length}");
+    }
+    let output = world.call("sock call ./s message").user(stranger).output();
+    assert_eq!(
+        (output.status.code(), &output.stdout[..], &output.stderr[..]),
+        (Some(6), &b"message"[..], &b"message"[..])
+    );
+}
+
+/// With the descriptor itself, CMD of root could open the file again and write to it.
+#[test]
+fn file_of_another_user_cannot_be_opened_again() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else { return };
+    let kept = world.file("kept", "kept");
+    fs::set_permissions(&kept, Permissions::from_mode(0o644)).unwrap();
+    let options = format!("-m 666 --allow {stranger}");
+    let (server, _) = serve(&world, "path", &options, &["sh", "-c", "echo overwritten >/dev/stdout"]);
+    let script = "exec ipcbox sock call ./s 1<kept";
+    world.shell(script).user(stranger).fails(125, "cannot write the output of CMD: bad file descriptor (EBADF)");
+    assert_eq!(fs::read_to_string(&kept).unwrap(), "kept");
+    // A client of another kind that passes the file is refused.
+    let pass = format!(
+        "{CLIENT}\nfile = os.open('kept', os.O_RDONLY)\nos.dup2(file, 1)\ntry:\n  call('s')\nexcept (EOFError, ConnectionResetError) as e:\n  sys.exit(3)"
+    );
+    world.program("python3").args(["-c", &pass]).user(stranger).stderr("").status(3);
+    assert_eq!(fs::read_to_string(&kept).unwrap(), "kept");
+    server.signal(Signal::SIGTERM);
+    let output = server.end();
+    let words = "sock: cannot accept a call at ./s: another user may pass only pipes and sockets";
+    assert_eq!(lines(&output.stderr), [words]);
+}
+
+#[test]
+fn root_calls_the_server_of_a_user() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else { return };
+    let server = world.call("sock serve ./s -- sh -c").arg("id -u; cat").user(stranger).start();
+    crate::support::eventually("it listens", || world.dir().join("s").exists());
+    world.call("sock call ./s").fails(125, &format!("the server belongs to uid {stranger}"));
+    let output = world.call("sock call ./s --foreign x").output();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{stranger}\nx"), "{output:?}");
+    drop(server);
+}
+
+#[test]
+fn path_needs_permissions() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else { return };
+    fs::create_dir(world.dir().join("d")).unwrap();
+    world.call("sock serve d/s -- cat").user(stranger).fails(5, "its directory must be readable and writable (EACCES)");
+    let (_server, _) = serve(&world, "path", "", &["cat"]);
+    world.call("sock serve ./s -- cat").user(stranger).fails(4, "it is in use (EADDRINUSE)");
+}
