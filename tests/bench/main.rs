@@ -8,6 +8,7 @@
 
 #![allow(clippy::cast_precision_loss, clippy::expect_used, clippy::print_stdout)]
 
+mod awaiting;
 mod count;
 mod fifo;
 mod growth;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     signal::tasks(&mut table);
     listing::tasks(&mut table);
     sock::tasks(&mut table);
+    awaiting::tasks(&mut table);
     latency::tasks(&mut table);
     growth::tasks(&mut table);
     // Last, because it stays in an IPC namespace of its own.
