@@ -132,8 +132,10 @@ extern "C" fn note(signal: c_int, _: *mut libc::siginfo_t, context: *mut c_void)
     // SIGCONT has come since the kernel delivered the signal, perhaps before it was pending again.
     if CONTINUED.swap(false, Ordering::SeqCst) {
         for which in STOPS.into_iter().filter(|which| which.number() == signal) {
-            // SAFETY: ignoring a signal discards it if it is pending; then as in catch().
-            let _ = unsafe { Handling::new(libc::SIG_IGN, 0).set(which).and_then(|_| handling(note).set(which)) };
+            // SAFETY: ignoring a signal discards it if it is pending.
+            let _ = unsafe { Handling::new(libc::SIG_IGN, 0).set(which) };
+            // SAFETY: as in catch().
+            let _ = unsafe { handling(note).set(which) };
         }
         Errno::set_raw(errno);
         return;
