@@ -156,12 +156,16 @@ pub fn remove(path: &Path, force: bool, deadline: Deadline, waits: &mut dyn FnMu
             Err(errno) => return Err(errno.into()),
         }
     }
-    if place.look(&place.temporary)?.is(&file.seen) {
-        return Ok(place.unlink(&place.temporary)?);
+    let removed = match place.look(&place.temporary) {
+        Ok(seen) if seen.is(&file.seen) => place.unlink(&place.temporary).map_err(Refused::from),
+        Ok(_) => Err(Refused::Disturbed),
+        Err(errno) => Err(errno.into()),
+    };
+    if removed.is_err() {
+        // If an even newer file has the name, this one keeps the temporary name.
+        let _ = place.rename(&place.temporary, &place.name, RenameFlags::RENAME_NOREPLACE);
     }
-    // If an even newer file has the name, this one keeps the temporary name.
-    let _ = place.rename(&place.temporary, &place.name, RenameFlags::RENAME_NOREPLACE);
-    Err(Refused::Disturbed)
+    removed
 }
 
 fn is_socket(file: &SocketFile) -> Taken<()> {
