@@ -110,7 +110,8 @@ fn at_most_n_commands_run() {
         }
         let counts = fs::read_to_string(world.dir().join("counts")).unwrap();
         let largest = counts.lines().map(|count| count.parse::<usize>().unwrap()).max();
-        assert_eq!((counts.lines().count(), largest), (clients, Some(most)), "{form}");
+        assert_eq!(counts.lines().count(), clients, "{form}");
+        assert!(largest <= Some(most), "{form}: {largest:?}");
     }
 }
 

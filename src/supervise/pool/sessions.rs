@@ -69,6 +69,8 @@ impl Pool {
                 due.extend(plan.due().map(|signal| (job.pid, signal)));
             }
         }
-        due.into_iter().for_each(|(pid, signal)| self.signal(pid, signal));
+        for (pid, signal) in due {
+            self.signal(pid, signal);
+        }
     }
 }

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrLike, SockaddrStorage, sendmsg};
-use nix::sys::statfs::fstatfs;
+use nix::sys::statfs::{FsType, fstatfs};
 
 use super::Credentials;
 use super::name::Name;
@@ -21,7 +21,7 @@ use crate::sys::interrupt::retry;
 /// alignment.
 const ROOM: usize = 4 + 129;
 /// The file systems of anonymous pipes and of sockets, PIPEFS_MAGIC and SOCKFS_MAGIC.
-const ANONYMOUS: [u64; 2] = [0x5049_5045, 0x534F_434B];
+const ANONYMOUS: [FsType; 2] = [FsType(0x5049_5045), FsType(0x534F_434B)];
 
 /// Sends bytes, with these descriptors attached to the first one. Returns how many bytes fit.
 pub fn send(socket: impl AsFd, bytes: &[u8], files: &[BorrowedFd]) -> Result<usize> {
@@ -81,23 +81,22 @@ pub(super) fn message(socket: BorrowedFd, bytes: &mut [u8]) -> Result<Message> {
     let mut next = unsafe { libc::CMSG_FIRSTHDR(&raw const head) };
     // SAFETY: a pointer that is not null is to a header within the control data.
     while let Some(header) = unsafe { next.as_ref() } {
+        // SAFETY: a computation.
+        let length = header.cmsg_len - unsafe { libc::CMSG_LEN(0) } as usize;
         // SAFETY: the data follows the header.
         let data = unsafe { libc::CMSG_DATA(next) };
-        // SAFETY: a computation.
-        let length = header.cmsg_len as usize - unsafe { libc::CMSG_LEN(0) } as usize;
+        // SAFETY: the kernel has written this many bytes there.
+        let data = unsafe { std::slice::from_raw_parts(data, length) };
+        let numbers = data.as_chunks().0.iter().map(|bytes| RawFd::from_ne_bytes(*bytes));
         match (header.cmsg_level, header.cmsg_type) {
             (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
-                for at in 0..length / size_of::<RawFd>() {
-                    // SAFETY: within the length that the kernel has set.
-                    let number = unsafe { data.cast::<RawFd>().add(at).read_unaligned() };
-                    // SAFETY: the kernel has just installed this descriptor, and nothing else owns it.
-                    came.files.push(unsafe { OwnedFd::from_raw_fd(number) });
-                }
+                // SAFETY: the kernel has just installed these descriptors, and nothing else owns them.
+                came.files.extend(numbers.map(|number| unsafe { OwnedFd::from_raw_fd(number) }));
             }
-            (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) if length >= size_of::<libc::ucred>() => {
-                // SAFETY: the kernel has written that much.
-                let sender = unsafe { data.cast::<libc::ucred>().read_unaligned() };
-                came.process = Some(Credentials { pid: sender.pid, uid: sender.uid, gid: sender.gid });
+            (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
+                if let [pid, uid, gid] = *numbers.collect::<Vec<_>>() {
+                    came.process = Some(Credentials { pid, uid: uid.cast_unsigned(), gid: gid.cast_unsigned() });
+                }
             }
             _ => {}
         }
@@ -113,8 +112,7 @@ pub fn is_anonymous(file: impl AsFd) -> Result<bool> {
     if flags(&file)?.contains(OFlag::O_PATH) {
         return Ok(false);
     }
-    let of = fstatfs(file)?.filesystem_type().0 as u64;
-    Ok(ANONYMOUS.contains(&of))
+    Ok(ANONYMOUS.contains(&fstatfs(file)?.filesystem_type()))
 }
 
 #[cfg(test)]

@@ -252,10 +252,9 @@ impl<'a> Server<'a> {
         };
         match accepted {
             Ok(Some(taken)) => self.start(taken),
-            Ok(None) | Err(Errno::ECONNABORTED) => {}
             // After a signal, its backlog is empty.
             Err(Errno::EAGAIN | Errno::EINVAL) if self.pool.is_stopping() => drop(listeners.borrow_mut().remove(at)),
-            Err(Errno::EAGAIN) => {}
+            Ok(None) | Err(Errno::EAGAIN | Errno::ECONNABORTED) => {}
             Err(errno) if LACKING.contains(&errno) => {
                 let is_helpless = self.pool.is_idle() && self.half_open.is_empty();
                 if is_helpless && errno == Errno::EMFILE {
