@@ -11,7 +11,7 @@
 //! | 8 | [`applets`] | the verbs: find the target, act, name the failure |
 //! | 7 | [`supervise`] | child processes: start, forward signals, job control, time limit, exit status |
 //! | 6 | [`objects`] | every IPC object: find, record, columns, users, remove |
-//! | 5 | [`semset`] | semaphore sets as slots, lock, barrier, journal |
+//! | 5 | [`semset`] [`fileset`] | semaphore sets as slots, lock, barrier, journal; files as slots and lock |
 //! | 4 | [`output`] | standard output and error: records as tables or JSON Lines, messages, the waiting message |
 //! | 3 | [`args`] [`target`] | the command line: option groups, values, targets |
 //! | 2 | [`exit`] | exit statuses; the status and message of an errno or failure |
@@ -31,6 +31,7 @@ pub mod applets;
 pub mod args;
 pub mod dispatch;
 pub mod exit;
+pub mod fileset;
 #[cfg(test)]
 #[path = "../tests/fuzz/run.rs"]
 #[allow(clippy::expect_used, clippy::panic)]

@@ -41,6 +41,8 @@ pub enum Form {
     Private,
     /// A name: the key is its hash.
     Name(Key),
+    /// `./build`, `a/b`: a file that holds slots or a lock.
+    File,
 }
 
 /// Why a text is not a target.
@@ -65,6 +67,37 @@ impl Target {
         Ok(Self { typed, form })
     }
 
+    /// Like [`parse`](Self::parse), for an applet that also takes files.
+    ///
+    /// # Errors
+    /// As for `parse`.
+    pub fn parse_or_file(typed: OsString) -> Result<Self, Malformed> {
+        if is_file(typed.as_bytes()).map_err(Malformed)? {
+            return Ok(Self { typed, form: Form::File });
+        }
+        Self::parse(typed)
+    }
+
+    /// Returns the parser of [`parse_or_file`](Self::parse_or_file).
+    pub fn or_file() -> TargetParser {
+        OsStringValueParser::new().try_map(Self::parse_or_file)
+    }
+
+    /// Returns the parser for a verb that refuses files, of an applet that also takes files.
+    pub fn no_file() -> TargetParser {
+        OsStringValueParser::new().try_map(|typed| match Self::parse_or_file(typed) {
+            Ok(Self { form: Form::File, .. }) => {
+                Err(Malformed("a file can hold only slots or a lock: give a name".into()))
+            }
+            parsed => parsed,
+        })
+    }
+
+    /// Returns the path, if it is a file.
+    pub fn file(&self) -> Option<&Path> {
+        (self.form == Form::File).then(|| Path::new(&self.typed))
+    }
+
     /// Its form.
     pub const fn form(&self) -> &Form {
         &self.form
@@ -80,7 +113,7 @@ impl Target {
         quote(&self.to_string())
     }
 
-    /// Returns the System V key; `None` for an id, a private object and a POSIX object.
+    /// Returns the System V key; `None` for an id, a private object, a POSIX object and a file.
     ///
     /// # Errors
     /// The path of `ftok:` does not exist or is inaccessible.
@@ -91,7 +124,7 @@ impl Target {
                 Ok(key) => Ok(Some(key)),
                 Err(errno) => Err(no_file(path, errno).into()),
             },
-            Form::Id(_) | Form::Private | Form::Posix => Ok(None),
+            Form::Id(_) | Form::Private | Form::Posix | Form::File => Ok(None),
         }
     }
 
@@ -134,8 +167,12 @@ impl fmt::Display for Target {
     }
 }
 
+/// Parses a word of the command line.
+pub type TargetParser =
+    clap::builder::TryMapValueParser<OsStringValueParser, fn(OsString) -> Result<Target, Malformed>>;
+
 impl ValueParserFactory for Target {
-    type Parser = clap::builder::TryMapValueParser<OsStringValueParser, fn(OsString) -> Result<Self, Malformed>>;
+    type Parser = TargetParser;
 
     fn value_parser() -> Self::Parser {
         OsStringValueParser::new().try_map(Self::parse)
@@ -146,6 +183,24 @@ impl ValueParserFactory for Target {
 pub fn name_key(name: &[u8]) -> Key {
     let hash = name.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
     hash.max(1).cast_signed()
+}
+
+/// Whether a text is the path of a file: it has a slash, and not only the one of a POSIX name.
+fn is_file(text: &[u8]) -> Result<bool, String> {
+    let is_other = text.starts_with(b"ftok:") || !text.strip_prefix(b"/").unwrap_or(text).contains(&b'/');
+    if is_other {
+        return Ok(false);
+    }
+    let scheme = text.windows(3).position(|part| part == b"://").map(|at| &text[..at]);
+    let is_scheme = |word: &[u8]| {
+        word.first().is_some_and(u8::is_ascii_lowercase)
+            && word.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    match scheme.filter(|word| is_scheme(word)) {
+        Some(word) => Err(format!("{}:// is not supported", String::from_utf8_lossy(word))),
+        None if text.starts_with(b"~") => Err("the shell expands ~ only at the start of a word: use $HOME".into()),
+        None => Ok(true),
+    }
 }
 
 fn form(text: &[u8]) -> Result<Form, String> {

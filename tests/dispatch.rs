@@ -119,7 +119,7 @@ fn wrong_usage_in_a_verb_is_one_line() {
         ("sem get a --index", 2, "--index needs a value"),
         ("sem get a --index x", 2, "--index: expected an index"),
         ("sem get a --all -i 1", 2, "--all and --index cannot be used together"),
-        ("sem get ./a", 2, "TARGET: expected a name without '/', not './a'"),
+        ("shm get ./a", 2, "TARGET: expected a name without '/', not './a'"),
         ("ipcs-lite --older-than -1", 2, "--older-than: expected a duration"),
         ("sem stat --color blue", 2, "auto, always or never"),
         ("sem run a", 125, "CMD is missing"),
@@ -209,12 +209,12 @@ fn malformed_target_is_refused() {
     let world = World::new();
     symlink("nowhere", world.dir().join("link")).unwrap();
     for (target, words) in [
-        ("./lock", "without '/'"),
-        ("a/b", "without '/'"),
+        ("./lock", "a file can hold only slots or a lock: give a name"),
+        ("redis://a/b", "redis:// is not supported"),
         ("12a", "ci-12a"),
         ("0x123456789", "1 to 8 hexadecimal digits"),
         ("0x0", "private objects share key 0"),
-        ("/a/b", "'/' only at the start"),
+        ("~/b", "use $HOME"),
         ("99999999999999999999", "at most 2147483647"),
     ] {
         world.call("sem get").arg(target).fails(2, words);

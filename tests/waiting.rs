@@ -51,7 +51,70 @@ const LOCK: Waits = Waits {
     ..SEM
 };
 
+/// The same for a slot and for a lock in a file, whose holder is the CMD of the blocker.
+const SLOT_IN_FILE: Waits = Waits {
+    show: "sem stat ./s --columns free,held",
+    blocks_in: libc::SYS_fcntl,
+    verbose: "./s: held by CMD (sleep)",
+    late: ["the only slot is still in use after 120ms by CMD (sleep)\n", "the only slot is in use by CMD (sleep)\n"],
+    ..SEM
+};
+const LOCK_IN_FILE: Waits = Waits {
+    late: ["still locked after 120ms by pid CMD (sleep 100)\n", "it is locked by pid CMD (sleep 100)\n"],
+    ..SLOT_IN_FILE
+};
+
 pub const TABLE: &[Waits] = &[
+    Waits { call: "sem run ./s -- true", blocker: "sem run ./s --slots 1 -- sleep 100", ..SLOT_IN_FILE },
+    Waits {
+        call: "sem run ./s -- true",
+        blocker: "sem run ./s --slots 2 --take 2 -- sleep 100",
+        blocks_in: libc::SYS_ppoll,
+        late: ["all 2 slots are still in use after 120ms by CMD (sleep)\n", "all 2 slots are in use by CMD (sleep)\n"],
+        ..SLOT_IN_FILE
+    },
+    Waits {
+        call: "sem run ./s --take 2 -- true",
+        blocker: "sem run ./s --slots 3 --take 2 -- sleep 100",
+        blocks_in: libc::SYS_ppoll,
+        late: [
+            "only 1 of 3 slots is free after 120ms, but 2 are needed; the others are in use by CMD (sleep)\n",
+            "only 1 of 3 slots is free, but 2 are needed; the others are in use by CMD (sleep)\n",
+        ],
+        ..SLOT_IN_FILE
+    },
+    Waits {
+        call: "sem run ./s -- true",
+        blocker: "sem run ./s --slots 17 --take 17 -- sleep 100",
+        blocks_in: libc::SYS_ppoll,
+        late: [
+            "all 17 slots are still in use after 120ms by CMD (sleep)\n",
+            "all 17 slots are in use by CMD (sleep)\n",
+        ],
+        ..SLOT_IN_FILE
+    },
+    Waits { call: "sem lock ./s -- true", blocker: "sem lock ./s -- sleep 100", ..LOCK_IN_FILE },
+    Waits { call: "sem lock ./s -- true", blocker: "sem lock ./s --shared -- sleep 100", ..LOCK_IN_FILE },
+    Waits { call: "sem lock ./s --shared -- true", blocker: "sem lock ./s -- sleep 100", ..LOCK_IN_FILE },
+    Waits {
+        call: "sem hold ./s PID --quiet",
+        blocker: "sem run ./s --slots 1 -- sleep 100",
+        blocks_in: libc::SYS_ppoll,
+        ..SLOT_IN_FILE
+    },
+    Waits {
+        call: "sem hold ./s PID --quiet",
+        blocker: "sem run ./s --slots 2 --take 2 -- sleep 100",
+        blocks_in: libc::SYS_ppoll,
+        late: ["all 2 slots are still in use after 120ms by CMD (sleep)\n", "all 2 slots are in use by CMD (sleep)\n"],
+        ..SLOT_IN_FILE
+    },
+    Waits {
+        call: "sem hold ./s PID --lock --quiet",
+        blocker: "sem lock ./s -- sleep 100",
+        blocks_in: libc::SYS_ppoll,
+        ..LOCK_IN_FILE
+    },
     Waits { call: "sem run @s -- true", blocker: "sem run @s --slots 1 -- sleep 100", ..SEM },
     Waits {
         call: "sem run @s --take 2 -- true",
@@ -327,7 +390,16 @@ impl Waits {
         for call in self.setup {
             world.call(call).ok();
         }
-        let blocker = (!self.blocker.is_empty()).then(|| world.call(self.blocker).start().became("sleep"));
+        let blocker = (!self.blocker.is_empty()).then(|| {
+            let blocker = world.call(self.blocker).start();
+            if !self.blocker.contains("./s") {
+                return blocker.became("sleep");
+            }
+            // ipcbox stays as the parent of CMD.
+            let pid = blocker.pid();
+            eventually("CMD runs", || child_of(pid).is_some_and(|cmd| name(cmd).as_deref() == Some("sleep\n")));
+            blocker
+        });
         (world, blocker)
     }
 
@@ -375,7 +447,18 @@ fn in_world(world: &World, blocker: Option<&Child>, words: &str) -> String {
         words = words.replace(&format!("/@{target}"), &world.posix(target));
         words = words.replace(&format!("@{target}"), &world.name(target));
     }
-    words.replace("HOLDER", &blocker.map_or(0, Child::pid).to_string())
+    let pid = blocker.map_or(0, Child::pid);
+    let cmd = if words.contains("CMD") { child_of(pid).unwrap_or(0) } else { 0 };
+    words.replace("CMD", &cmd.to_string()).replace("HOLDER", &pid.to_string())
+}
+
+fn child_of(pid: i32) -> Option<i32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
+}
+
+fn name(pid: i32) -> Option<String> {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()
 }
 
 #[test]

@@ -504,16 +504,16 @@ fn missing_operand_prints_the_usage() {
 fn target_that_is_no_name_gets_one() {
     check(&[
         (
-            "ipcbox sem lock /tmp/$NAME-lk -- true",
-            125,
-            "sem: TARGET: expected a name, or a POSIX name with '/' only at the start, not '/tmp/$NAME-lk'",
-            "ipcbox sem lock $NAME-lk -- true",
+            "ipcbox sem get /tmp/$NAME-set",
+            2,
+            "sem: TARGET '/tmp/$NAME-set': a file can hold only slots or a lock: give a name",
+            "ipcbox sem get $NAME-set",
             0,
         ),
         (
             "ipcbox sem get ./$NAME-set",
             2,
-            "sem: TARGET: expected a name without '/', not './$NAME-set'",
+            "sem: TARGET './$NAME-set': a file can hold only slots or a lock: give a name",
             "ipcbox sem get $NAME-set",
             0,
         ),
@@ -700,9 +700,9 @@ fn unexpanded_word_stays_quoted() {
             0,
         ),
         (
-            "ipcbox sem run '$(touch ./pwn)' -- true",
-            125,
-            "sem: TARGET: expected a name without '/', not '$(touch ./pwn)'",
+            "ipcbox msgq stat '$(touch ./pwn)'",
+            2,
+            "msgq: TARGET: expected a name without '/', not '$(touch ./pwn)'",
             "",
             0,
         ),
@@ -726,7 +726,7 @@ fn path_is_not_another_object() {
             "ipcbox shm rm /$NAME-no",
             3,
         ),
-        ("ipcbox sem rm ./$NAME-lk", 2, "sem: TARGET: expected a name without '/', not './$NAME-lk'", "", 0),
+        ("ipcbox sem rm ./$NAME-lk", 3, "sem: cannot remove ./$NAME-lk: no such file (ENOENT)", "", 0),
         (
             "ipcbox shm set /tmp/$NAME-m 5",
             2,

@@ -177,6 +177,7 @@ fn describe(object: &Object) -> String {
         State::PosixSemaphore(_, Err(_)) => "semaphore".into(),
         State::Segment(stat) => format!("{}, {} attached", many(stat.size, "byte"), stat.attached),
         State::Memory(file) => many(file.size, "byte"),
+        State::SlotFile(state) => state.kept.to_string(),
     }
 }
 

@@ -21,8 +21,13 @@ const FORMS: &[(&str, &str, Option<bool>)] = &[
     ("0x1badc0de", "a System V key, as printed by ipcs", None),
     ("ftok:PATH[:N]", "the System V key that ftok(3) returns for an existing PATH", None),
     ("/name", "a POSIX object", None),
+    (FILE, "a file with slots or a lock, also across containers", None),
     ("private", "a new System V object without a key", Some(true)),
 ];
+
+const FILE: &str = "./file, dir/file";
+/// The verbs of `sem` that take a file.
+const OF_FILES: [&str; 6] = ["run", "lock", "hold", "create", "stat", "rm"];
 
 /// The verbs that take no POSIX object, which has no key and releases nothing when a process is killed.
 const SYSTEM_V_ONLY: [&str; 6] = ["key", "run", "lock", "hold", "barrier", "op"];
@@ -62,7 +67,12 @@ impl Entry {
         let _ = write!(text, "\nExamples:\n  {}\n", self.examples.trim().replace('\n', "\n  "));
         if parser.get_positionals().any(|arg| value_name(arg) == "TARGET") {
             let creates = self.name == "create";
-            let has = |form: &str| form != "/name" || !SYSTEM_V_ONLY.contains(&self.name);
+            let is_sem = called.split(' ').find_map(linked).is_some_and(|(applet, _)| applet.name == "sem");
+            let has = |form: &str| match form {
+                "/name" => !SYSTEM_V_ONLY.contains(&self.name),
+                FILE => is_sem && OF_FILES.contains(&self.name),
+                _ => true,
+            };
             text.push_str("\nTARGET:\n");
             for (form, words, only) in FORMS {
                 if only.is_none_or(|create| create == creates) && has(form) {

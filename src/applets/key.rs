@@ -41,6 +41,7 @@ fn key(target: &Target) -> Result<crate::sys::sysv::Key> {
         Form::Posix => "a POSIX object has no key",
         Form::Private => "a private object has no key",
         Form::Id(_) => "the target is an id; the stat verb of the applet shows the key",
+        Form::File => "a file has no key",
         Form::Key(_) | Form::Ftok(..) | Form::Name(_) => "",
     };
     match target.key()? {

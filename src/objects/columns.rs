@@ -10,7 +10,7 @@ use crate::args::format::Showing;
 use crate::output::{self, Cell, Column, Names};
 use crate::semset::Purpose;
 use crate::sys::message::{Waits, Which};
-use crate::sys::posix::mq;
+use crate::sys::posix::{File, mq};
 use crate::sys::process::Blocked;
 use crate::sys::sysv::sem::Set;
 use crate::sys::sysv::{msg, shm};
@@ -78,6 +78,11 @@ impl<'a> Record<'a> {
         if let State::Segment(stat) = &self.object.state { get(stat) } else { Cell::Absent }
     }
 
+    /// A field of a file that holds slots or a lock.
+    fn slot_file(&self, get: impl FnOnce(&File) -> Cell) -> Cell {
+        if let State::SlotFile(state) = &self.object.state { get(&state.file) } else { Cell::Absent }
+    }
+
     fn owned(&self, get: impl FnOnce(u32, u32, u32) -> Cell) -> Cell {
         Cell::known(self.object.owned(), |(uid, gid, mode)| get(uid, gid, mode))
     }
@@ -126,6 +131,10 @@ impl<'a> Record<'a> {
 
     /// The processes that have slots or the lock: by program name in a table, by command line in JSON.
     fn holders(&self) -> Cell {
+        if let State::SlotFile(state) = &self.object.state {
+            let holders = &state.holders;
+            return Cell::Short(users::brief(holders), Box::new(Cell::Records(holding(holders))));
+        }
         self.unless_plain(|purpose| {
             let set = Set::from_id(self.object.id().unwrap_or_default());
             match set.values().and_then(|(_, values)| users::holders(set, &values)) {
@@ -156,6 +165,7 @@ impl<'a> Record<'a> {
     fn waiters(&self) -> Cell {
         match (&self.object.state, self.part) {
             (State::PosixSemaphore(_, stat), _) => Cell::known(stat.ok(), |stat| stat.waiters.into()),
+            (State::SlotFile(state), _) => Cell::known(state.waiters, Cell::from),
             (State::Set(stat), Part::Purpose(purpose, _)) => {
                 // No process waits for the semaphores that number the slots, and there are many.
                 let awaited = if matches!(purpose, Purpose::Slots { .. }) { 3 } else { stat.len };
@@ -167,6 +177,11 @@ impl<'a> Record<'a> {
 
     /// Number of waiters that were stopped by a signal; the kernel no longer counts them.
     fn stopped(&self) -> Cell {
+        if let (State::SlotFile(state), Part::Purpose(_, blocked)) = (&self.object.state, self.part) {
+            let waiters = users::file_waiters(state, blocked);
+            let stopped = waiters.iter().filter(|user| matches!(user.how, How::Operates { stopped: true, .. }));
+            return Cell::count(stopped.count() as u64);
+        }
         match (self.part, self.object.id()) {
             (Part::Purpose(_, blocked), Some(id)) => users::stopped(Set::from_id(id), blocked).into(),
             (Part::Unreadable, _) => Cell::Unknown,
@@ -253,13 +268,16 @@ fn role(how: &How) -> Cell {
     })
 }
 
-const fn all<'a>() -> [Column<Record<'a>>; 60] {
+const fn all<'a>() -> [Column<Record<'a>>; 63] {
     [
         Column::new("verdict", |r| r.verdict.map_or(Cell::Absent, Cell::word)),
         Column::new("kind", |r| Cell::word(r.object.kind().word())),
-        Column::new("family", |r| Cell::word(if r.object.is_posix() { "posix" } else { "sysv" })),
+        Column::new("family", |r| Cell::word(r.object.family())),
         Column::new("id", |r| r.object.id().map_or(Cell::Absent, Cell::from)),
         Column::new("key", |r| r.object.perm().map_or(Cell::Absent, |perm| Cell::key(perm.key))),
+        Column::new("path", |r| r.slot_file(|_| Cell::known(r.object.name.as_deref(), Cell::name))),
+        Column::new("device", |r| r.slot_file(|file| Cell::Large(file.device))),
+        Column::new("inode", |r| r.slot_file(|file| Cell::Large(file.inode))),
         Column::new("name", |r| Cell::known(r.object.known_name(&r.names.objects).as_deref(), Cell::name)),
         Column::new("owner", |r| r.owned(|uid, _, _| r.names.user(uid))),
         Column::new("uid", |r| r.owned(|uid, _, _| uid.into())),

@@ -53,6 +53,9 @@ pub fn named(target: &Target, kinds: &[Kind]) -> Result<Vec<Object>> {
 /// # Errors
 /// A bare errno: `ENOENT` or `EINVAL` if there is none.
 pub fn one(target: &Target, kind: Kind) -> Result<Object> {
+    if let (Some(path), Kind::Sem) = (target.file(), kind) {
+        return Object::slot_file(path);
+    }
     let found = match (target.form(), target.key()?) {
         (Form::Posix, _) => Object::posix(kind, target.typed().to_owned()),
         (Form::Id(id), _) => by_id(kind, *id),
@@ -131,6 +134,8 @@ pub fn remove(object: &Object) -> nix::Result<()> {
         State::Segment(stat) => shm::Segment::from_id(stat.id).remove(),
         State::PosixQueue(_) => mq::unlink(name),
         State::PosixSemaphore(..) => psem::unlink(name),
+        // They are not listed, so no filter selects them.
+        State::SlotFile(_) => Err(Errno::EOPNOTSUPP),
         State::Memory(_) => pshm::remove(name),
     }
 }

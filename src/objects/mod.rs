@@ -1,4 +1,4 @@
-//! Floor 6: IPC objects of both families; every verb that lists or removes uses the same record.
+//! Floor 6: IPC objects of all families; every verb that lists or removes uses the same record.
 
 pub mod columns;
 pub mod errors;
@@ -12,10 +12,14 @@ pub mod users;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Result as IoResult;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 
+use self::users::User;
+use crate::fileset::{Kept, SlotFile};
+use crate::semset::Purpose;
 use crate::sys::posix::{File, mq, sem as psem, shm as pshm};
 use crate::sys::sysv::{Kind, Perm, msg, sem, shm};
 use crate::target::remembered::Remembered;
@@ -47,6 +51,34 @@ pub enum State {
     PosixSemaphore(pshm::Stat, nix::Result<psem::Stat>),
     /// POSIX shared memory.
     Memory(pshm::Stat),
+    /// Slots or a lock in a file.
+    SlotFile(FileState),
+}
+
+/// What is known of a file that holds slots or a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileState {
+    /// The file.
+    pub file: File,
+    /// What it holds.
+    pub kept: Kept,
+    /// Who holds that.
+    pub holders: Vec<User>,
+    /// The number of waiters, if the kernel shows it.
+    pub waiters: Option<u32>,
+}
+
+impl FileState {
+    /// Returns what it holds as that of a set.
+    pub fn purpose(&self) -> Purpose {
+        let held = u16::try_from(self.holders.iter().map(|user| user.count().unwrap_or(1)).sum::<u32>());
+        let held = held.unwrap_or(u16::MAX);
+        match self.kept {
+            Kept::Slots(capacity) => Purpose::Slots { capacity, free: capacity.saturating_sub(held) },
+            Kept::Lock if self.holders.iter().any(User::is_sharer) => Purpose::Lock { readers: held, exclusive: false },
+            Kept::Lock => Purpose::Lock { readers: 0, exclusive: held > 0 },
+        }
+    }
 }
 
 impl From<State> for Object {
@@ -116,11 +148,22 @@ impl Object {
         Ok(Self { name: Some(name), state })
     }
 
+    /// Returns the file at this path, which holds slots or a lock.
+    ///
+    /// # Errors
+    /// Those of [`SlotFile::look`].
+    pub fn slot_file(path: &Path) -> Result<Self> {
+        let opened = SlotFile::look(path)?;
+        let (file, kept) = (opened.file()?, opened.kept);
+        let state = FileState { file, kept, holders: users::file_holders(&opened), waiters: opened.waiters() };
+        Ok(Self { name: Some(path.into()), state: State::SlotFile(state) })
+    }
+
     /// Its kind.
     pub const fn kind(&self) -> Kind {
         match self.state {
             State::Queue(_) | State::PosixQueue(_) => Kind::Msg,
-            State::Set(_) | State::PosixSemaphore(..) => Kind::Sem,
+            State::Set(_) | State::PosixSemaphore(..) | State::SlotFile(_) => Kind::Sem,
             State::Segment(_) | State::Memory(_) => Kind::Shm,
         }
     }
@@ -130,9 +173,18 @@ impl Object {
         matches!(self.state, State::PosixQueue(_) | State::PosixSemaphore(..) | State::Memory(_))
     }
 
-    /// Whether it belongs to an IPC namespace: all objects except those in `/dev/shm`.
+    /// The family that it belongs to.
+    pub const fn family(&self) -> &'static str {
+        match self.state {
+            State::SlotFile(_) => "file",
+            _ if self.is_posix() => "posix",
+            _ => "sysv",
+        }
+    }
+
+    /// Whether it belongs to an IPC namespace: all objects except files.
     pub const fn is_of_namespace(&self) -> bool {
-        !matches!(self.state, State::PosixSemaphore(..) | State::Memory(_))
+        !matches!(self.state, State::PosixSemaphore(..) | State::Memory(_) | State::SlotFile(_))
     }
 
     /// The id of a System V object.
@@ -159,11 +211,12 @@ impl Object {
         match &self.state {
             State::PosixSemaphore(file, _) | State::Memory(file) => Some(file),
             State::PosixQueue(Ok(stat)) => Some(&stat.file),
+            State::SlotFile(state) => Some(&state.file),
             _ => None,
         }
     }
 
-    /// Device and inode of a POSIX object, if it may be read.
+    /// Device and inode of an object that is a file, if it may be read.
     pub fn file(&self) -> Option<(u64, u64)> {
         self.posix_file().map(|file| (file.device, file.inode))
     }
@@ -224,7 +277,7 @@ impl Object {
 
     /// Returns it for a message: `semaphore set 5 (build)`, `POSIX queue /jobs`.
     pub fn titled(&self, remembered: &Remembered) -> String {
-        match self.known_name(remembered).filter(|_| !self.is_posix()) {
+        match self.known_name(remembered).filter(|_| self.perm().is_some()) {
             Some(name) => format!("{self} ({})", name.display()),
             None => self.to_string(),
         }
@@ -260,6 +313,9 @@ impl std::fmt::Display for Object {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         let kind = match (self.id(), self.kind()) {
             (Some(id), kind) => return write!(f, "{} {id}", kind.name()),
+            (None, _) if self.family() == "file" => {
+                return write!(f, "file {}", self.name.as_deref().unwrap_or_default().display());
+            }
             (None, Kind::Msg) => "queue",
             (None, Kind::Sem) => "semaphore",
             (None, Kind::Shm) => "shared memory",

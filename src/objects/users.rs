@@ -4,7 +4,8 @@ use std::io::Result as IoResult;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::{Object, State};
+use super::{FileState, Object, State};
+use crate::fileset::{Held, Kept, SlotFile, Waiter, waiters_among};
 use crate::semset::{Purpose, awaited, lock, slots};
 use crate::sys::blocked_open;
 use crate::sys::fifo::Seen;
@@ -13,11 +14,15 @@ use crate::sys::holders::{self, Holder, Index, Open, Place};
 use crate::sys::message::{Waits, Which};
 use crate::sys::posix::mq;
 use crate::sys::process::{self, Blocked};
+use crate::sys::record_lock::Mode;
 use crate::sys::socket::diag::{self, Diag};
 use crate::sys::socket::{SocketFile, Type};
 use crate::sys::sysv::msg;
 use crate::sys::sysv::sem::Set;
 use crate::text::{counted, visible};
+
+/// The purpose of a lock that a process shares.
+const SHARED: &str = "shared lock";
 
 /// A process that uses an object, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +112,11 @@ impl User {
     /// Its open descriptors.
     pub fn open(&self) -> &[Open] {
         if let How::Maps { open, .. } = &self.how { open } else { &[] }
+    }
+
+    /// Whether it shares a lock.
+    pub fn is_sharer(&self) -> bool {
+        matches!(self.how, How::Holds { purpose: SHARED, .. })
     }
 
     /// Whether it has a FIFO open for reading, or is opening it.
@@ -211,6 +221,32 @@ pub fn holders(set: Set, values: &[u16]) -> nix::Result<Vec<User>> {
         }
         Purpose::Lock { .. } | Purpose::Barrier { .. } => Ok(Vec::new()),
     }
+}
+
+/// Returns the waiters for slots or a lock in a file, and a number of those that may not be inspected.
+pub fn file_waiters(state: &FileState, blocked: &[Blocked]) -> Vec<User> {
+    let waiters = waiters_among(blocked, (state.file.device, state.file.inode), state.kept);
+    let seen = waiters.iter().filter(|waiter| waiter.is_queued).count();
+    let how = |operations, stopped| How::Operates { operations, stopped };
+    let user = |waiter: &Waiter| User::process(waiter.pid, how(Some(waiter.what.to_owned()), waiter.stopped));
+    let mut users: Vec<User> = waiters.iter().map(user).collect();
+    let unseen = (state.waiters.unwrap_or(0) as usize).saturating_sub(seen);
+    users.extend((unseen > 0).then(|| User::unknown(unseen, how(None, false))));
+    users
+}
+
+/// Returns the holders of slots or a lock in a file.
+pub fn file_holders(file: &SlotFile) -> Vec<User> {
+    let user = |held: &Held| match file.kept {
+        Kept::Slots(_) => {
+            User::process(held.pid.unwrap_or(0), How::Holds { slot: Some(held.number), purpose: "slots" })
+        }
+        Kept::Lock if held.mode == Mode::Shared => {
+            User::process(held.pid.unwrap_or(0), How::Holds { slot: None, purpose: SHARED })
+        }
+        Kept::Lock => User::process(held.pid.unwrap_or(0), How::Holds { slot: None, purpose: "lock" }),
+    };
+    file.holders().unwrap_or_default().iter().map(user).collect()
 }
 
 /// Counts the waiters on the first `len` semaphores of a set.

@@ -6,6 +6,7 @@ mod cell;
 mod data;
 mod grid;
 mod help;
+pub mod in_use;
 mod lines;
 mod names;
 pub mod notice;

@@ -21,6 +21,7 @@ use crate::args::creating::Creating;
 use crate::exit::{Cause, Exit, more_objects};
 use crate::output;
 use crate::sys::deadline::Deadline;
+use crate::sys::regular::begins_with;
 use crate::sys::sysv::sem::{Limits, Op, Set, Stat};
 use crate::sys::sysv::{Key, if_removed};
 use crate::target::{Form, Target};
@@ -292,6 +293,10 @@ pub fn open_or_create<T>(
             bail!(Errno::EEXIST);
         };
         output::remember(target);
+        if let Some(hint) = hint_at_file(target) {
+            output::warn(format!("{target} is a name, not the file in this directory"));
+            output::hint(hint);
+        }
         let set = create(key, len, creating)?;
         initialise(set).map_err(|errno| {
             if matches!(errno, Errno::EACCES | Errno::E2BIG) {
@@ -302,6 +307,12 @@ pub fn open_or_create<T>(
         })
     };
     creating.open_or_create(look, |(set, stat, values)| accept(set, &stat, values), create)
+}
+
+/// Returns the hint for a name that is also that of a file with slots or a lock in the working directory.
+pub fn hint_at_file(target: &Target) -> Option<String> {
+    let is_one = matches!(target.form(), Form::Name(_)) && begins_with(target.typed(), b"ipcbox ");
+    is_one.then(|| format!("for the file write ./{target}"))
 }
 
 /// Creates a set of `len` zeros, without a key if `key` is 0.

@@ -11,29 +11,13 @@ use nix::errno::Errno;
 use super::{Purpose, held_places, holding};
 use crate::args::timeout::Timeout;
 use crate::exit::Cause;
+use crate::output::in_use::{Wanted, listed, locked, named, no_slot, with_command};
 use crate::output::notice::{Due, Notice};
 use crate::sys::deadline::Deadline;
-use crate::sys::holder::seen::{among, title};
+use crate::sys::holder::seen::among;
 use crate::sys::process::{self, procfs};
 use crate::sys::sysv::sem::Set;
 use crate::target::Target;
-
-/// How many holders a message names.
-const NAMED: usize = 8;
-/// How much of a command line a message shows, in characters.
-const COMMAND: usize = 60;
-
-/// What a call takes from a set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
-    /// This number of slots.
-    Slots(u16),
-    /// The lock.
-    Lock {
-        /// Shared with others.
-        shared: bool,
-    },
-}
 
 /// Takes `wanted` from `set` by `attempt`, and names the holders if that has to wait.
 ///
@@ -77,7 +61,7 @@ pub fn missed(set: Set, wanted: Wanted, timeout: &Timeout) -> Cause {
     let values = set.values().map(|(_, values)| values).unwrap_or_default();
     let cause = timeout.expired(match wanted {
         Wanted::Slots(units) => slots_in_use(set, &values, units, timeout),
-        Wanted::Lock { shared } => locked(set, &values, shared, timeout),
+        Wanted::Lock { shared } => still_locked(set, &values, shared, timeout),
     });
     // Otherwise the waiting message has named it.
     let is_unnamed = timeout.is_quiet() || timeout.deadline() == Deadline::Now;
@@ -87,42 +71,25 @@ pub fn missed(set: Set, wanted: Wanted, timeout: &Timeout) -> Cause {
     }
 }
 
-/// "all 4 slots are still in use after 2s by 812 (make), 830 (cc)".
+/// Why no slot could be taken.
 fn slots_in_use(set: Set, values: &[u16], units: u16, timeout: &Timeout) -> String {
-    let (still, after) = (timeout.still(), timeout.after());
-    let by = held_by(set, values, named).map_or_else(String::new, |holders| format!(" by {holders}"));
     match Purpose::of(values) {
-        // More can have come free since.
-        Some(Purpose::Slots { capacity, free }) if units > 1 && free > 0 => {
-            let free = free.min(units - 1);
-            let is = if free == 1 { "is" } else { "are" };
-            format!(
-                "only {free} of {capacity} slots {is} free{after}, but {units} are needed; the others are in use{by}"
-            )
-        }
-        Some(Purpose::Slots { capacity: 1, .. }) => format!("the only slot is{still} in use{after}{by}"),
-        Some(Purpose::Slots { capacity, .. }) => format!("all {capacity} slots are{still} in use{after}{by}"),
-        _ => format!("no slot is free{after}"),
+        Some(Purpose::Slots { capacity, free }) => no_slot(capacity, free, units, held_by(set, values, named), timeout),
+        _ => format!("no slot is free{}", timeout.after()),
     }
 }
 
-/// "still locked after 2s by pid 33 (sleep 60)".
-fn locked(set: Set, values: &[u16], shared: bool, timeout: &Timeout) -> String {
-    let is = if timeout.still().is_empty() { "it is" } else { "still" };
-    let by = held_by(set, values, with_command).map_or_else(String::new, |holders| format!(" by {holders}"));
+/// Why the lock could not be taken.
+fn still_locked(set: Set, values: &[u16], shared: bool, timeout: &Timeout) -> String {
     let is_shared = matches!(Purpose::of(values), Some(Purpose::Lock { readers: 1.., exclusive: false }));
-    let queue = if shared && is_shared { "; an exclusive waiter comes first" } else { "" };
-    format!("{is} locked{}{by}{queue}", timeout.after())
+    locked(held_by(set, values, with_command), shared && is_shared, timeout)
 }
 
-/// The holders in words, at most [`NAMED`] of them; `None` if none is known.
+/// The holders in words; `None` if none is known.
 fn held_by(set: Set, values: &[u16], name: fn(i32) -> String) -> Option<String> {
     let pids = holders(set, values);
     let Some(Purpose::Lock { readers: readers @ 1.., exclusive: false }) = Purpose::of(values) else {
-        let named = pids.iter().take(NAMED).map(|pid| name(*pid)).collect::<Vec<_>>().join(", ");
-        let more = pids.len().saturating_sub(NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        return (!named.is_empty()).then(|| named + &more);
+        return listed(&pids, name);
     };
     // The last one can have released and exited since.
     let last = pids.last().filter(|pid| process::open(**pid).is_ok());
@@ -145,20 +112,6 @@ fn holders(set: Set, values: &[u16]) -> Vec<i32> {
         }
     }
     found
-}
-
-/// A process and its title: `812 (cc)`.
-fn named(pid: i32) -> String {
-    title(pid).map_or_else(|_| pid.to_string(), |title| format!("{pid} ({title})"))
-}
-
-/// A process and its command line: `pid 812 (cc -c main.c)`.
-fn with_command(pid: i32) -> String {
-    let Some(command) = process::command(pid) else { return format!("pid {pid}") };
-    match command.char_indices().nth(COMMAND) {
-        Some((end, _)) => format!("pid {pid} ({}…)", &command[..end]),
-        None => format!("pid {pid} ({command})"),
-    }
 }
 
 /// Returns an ancestor of this process that holds so much that `wanted` can never come free, and what it is to it.

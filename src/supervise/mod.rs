@@ -7,6 +7,7 @@ pub mod command;
 pub mod escalation;
 pub mod pool;
 pub mod report;
+pub mod single;
 mod terminal;
 pub mod tree;
 
@@ -21,8 +22,9 @@ use crate::exit::{Cause, Exit};
 use crate::output;
 use crate::supervise::command::Command;
 use crate::supervise::escalation::{Limit, Plan};
-use crate::sys::child::{self, Change, Group, Reporter, Standard, Start, Usage};
+use crate::sys::child::{self, Change, Group, Reporter, Standard, Start, Unstarted, Usage};
 use crate::sys::deadline::Deadline;
+use crate::sys::interrupt;
 use crate::sys::process::signal_child;
 use crate::sys::process::wait_status::Ended;
 use crate::sys::signal::{self, Arrival, Arrivals, Disposition, Set, Signal, block, set_disposition};
@@ -85,6 +87,7 @@ pub struct Supervisor {
 impl Supervisor {
     /// Starts the clock and blocks all signals, which are read from now on.
     pub fn new(grouping: Grouping, limit: &Limit) -> nix::Result<Self> {
+        interrupt::stop_timer()?;
         let mask = block(Set::ALL)?;
         let arrivals = Arrivals::open(Set::ALL)?;
         // A process that ignores SIGCHLD gets no status of its children.
@@ -140,13 +143,23 @@ impl Supervisor {
         (blocked, dispositions): (Set, &[(Signal, Disposition)]),
         is_ready: Option<&mut dyn FnMut() -> bool>,
     ) -> Result<i32> {
+        self.start_by(command, (blocked, dispositions), is_ready, &|| command.execute(added))
+    }
+
+    /// Like `start`, but the child calls `execute`, which executes CMD after preparations of its own.
+    fn start_by(
+        &mut self,
+        command: &Command,
+        (blocked, dispositions): (Set, &[(Signal, Disposition)]),
+        is_ready: Option<&mut dyn FnMut() -> bool>,
+        execute: &dyn Fn() -> Unstarted,
+    ) -> Result<i32> {
         let dispositions = [&self.given, dispositions].concat();
         let in_front = self.terminal.as_ref().filter(|terminal| tty::is_ours(terminal)).map(AsFd::as_fd);
         let how = Start { mask: self.mask | blocked, dispositions: &dispositions, terminal: in_front, ..self.how() };
-        let run = || command.execute(added);
         let started = match is_ready {
-            Some(is_ready) => child::start_when(&how, is_ready, run),
-            None => child::start(&how, run),
+            Some(is_ready) => child::start_when(&how, is_ready, execute),
+            None => child::start(&how, execute),
         };
         if started.is_err() && in_front.is_some() {
             self.give_terminal(self.group);

@@ -105,7 +105,7 @@ pub fn make(path: &Path, mode: u32) -> Result<()> {
     outcome
 }
 
-/// Removes a FIFO if it is still the one in `wanted`, unlinkat(2).
+/// Removes a file if it is still the one in `wanted`, unlinkat(2).
 ///
 /// The directory is opened first: if another user can write to a part of its path, it may lead elsewhere later.
 ///
@@ -115,7 +115,7 @@ pub fn remove(directory: &Path, name: &OsStr, wanted: &Seen) -> Result<()> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let directory = open(directory, flags, Mode::empty())?;
     let found = Seen::from(fstatat(&directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)?);
-    if found.kind != Kind::Fifo || !found.is(wanted) {
+    if found.kind != wanted.kind || !found.is(wanted) {
         return Err(Errno::ENOENT);
     }
     unlinkat(&directory, name, UnlinkatFlags::NoRemoveDir)

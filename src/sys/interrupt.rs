@@ -227,6 +227,12 @@ fn timer() -> Result<()> {
     Ok(())
 }
 
+/// Stops the timer of earlier waits. A process that reads its signals would mistake its signal for that of another
+/// process.
+pub fn stop_timer() -> Result<()> {
+    if IS_SET.swap(false, Ordering::SeqCst) { set_timer(Duration::ZERO) } else { Ok(()) }
+}
+
 fn set_timer(first: Duration) -> Result<()> {
     if IS_PLAIN.load(Ordering::SeqCst) {
         let time = |duration: Duration| {

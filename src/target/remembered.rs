@@ -53,7 +53,7 @@ pub fn recorded(target: &Target) -> Option<(Key, OsString)> {
             let number = if is_same { String::new() } else { format!(":{number}") };
             OsString::from_vec([&short, number.as_bytes()].concat())
         }
-        Form::Posix | Form::Id(_) | Form::Key(_) | Form::Private => return None,
+        Form::Posix | Form::Id(_) | Form::Key(_) | Form::Private | Form::File => return None,
     };
     let key = target.key().ok()??;
     is_plain(text.as_bytes()).then_some((key, text))

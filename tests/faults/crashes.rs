@@ -53,6 +53,16 @@ const CRASHES: &[Crash] = &[
         line: line("sem lock l --shared -- true", "").next("ipcbox sem lock l -n -- echo next"),
         holds: prints!("next\n"),
     },
+    // CMD is killed with its parent, a moment later.
+    Crash {
+        line: line("sem run ./f --slots 2 -- true", "")
+            .next("ipcbox sem run ./f --slots 2 --take 2 -w 9s -- echo next"),
+        holds: prints!("next\n"),
+    },
+    Crash {
+        line: line("sem lock ./f --shared -- true", "").next("ipcbox sem lock ./f -w 9s -- echo next"),
+        holds: prints!("next\n"),
+    },
     // A holder that lives has been reported, and then it holds.
     Crash {
         line: line("sem hold h 1 --lock", "")

@@ -149,7 +149,7 @@ fn written_value_is_parsed_back() {
 #[test]
 fn target_form_matches_its_spelling() {
     fuzz(6000, &text(), |typed| {
-        let Ok(target) = Target::parse(typed.clone()) else { return Ok(()) };
+        let Ok(target) = Target::parse_or_file(typed.clone()) else { return Ok(()) };
         prop_assert_eq!(target.typed(), typed.as_os_str());
         let bytes = typed.as_encoded_bytes();
         let looks = match target.form() {
@@ -158,6 +158,7 @@ fn target_form_matches_its_spelling() {
             Form::Key(key) => *key != 0 && bytes.len() <= 10 && bytes[0] == b'0',
             Form::Ftok(path, number) => bytes.starts_with(b"ftok:") && *number > 0 && !path.as_os_str().is_empty(),
             Form::Private => bytes == b"private",
+            Form::File => bytes[1..].contains(&b'/') || bytes[0] != b'/' && bytes.contains(&b'/'),
             Form::Name(key) => *key != 0 && bytes.len() <= 64 && typed.to_str().is_some_and(is_name),
         };
         prop_assert!(looks, "{:?}", target);

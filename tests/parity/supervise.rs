@@ -17,7 +17,8 @@ struct Verb {
     limited: bool,
 }
 
-const VERBS: [Verb; 6] = [
+const VERBS: [Verb; 7] = [
+    Verb { before: "sem run ./slots --slots 2", after: "", limited: false },
     Verb { before: "signal run --reap", after: "", limited: true },
     Verb { before: "pipe run", after: "", limited: true },
     Verb { before: "pipe merge", after: "", limited: true },

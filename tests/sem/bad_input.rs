@@ -72,13 +72,12 @@ fn value_out_of_range_is_refused() {
 fn path_as_target_hints_the_call_with_a_name() {
     let world = World::new();
     for (line, hint) in [
-        ("sem lock feature/foo -- true", "ipcbox sem lock foo -- true"),
-        ("sem hold ./lock 1 --lock", "ipcbox sem hold lock 1 --lock"),
+        ("sem barrier feature/foo 2", "ipcbox sem barrier foo 2"),
+        ("sem get ./lock", "ipcbox sem get lock"),
         ("shm create /a/b --size 8", "ipcbox shm create b --size 8"),
         ("msgq create ~/queue", "ipcbox msgq create queue"),
     ] {
-        let code = if line.ends_with("true") { 125 } else { 2 };
-        world.call(line).fails(code, &format!("hint: {hint}\n"));
+        world.call(line).fails(2, &format!("hint: {hint}\n"));
     }
 }
 

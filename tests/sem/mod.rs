@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod barrier;
+pub mod files;
 mod hold;
 pub mod interop;
 mod lock;
@@ -12,5 +13,5 @@ mod scripts;
 mod spoiled;
 mod stat;
 mod stopped;
-mod storm;
+pub mod storm;
 mod values;

@@ -36,7 +36,7 @@ echo >>finished
 "#;
 
 /// Random numbers.
-struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
     fn new() -> Self {
@@ -45,7 +45,7 @@ impl Dice {
         Self(seed)
     }
 
-    fn below(&mut self, n: usize) -> usize {
+    pub fn below(&mut self, n: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -53,24 +53,32 @@ impl Dice {
     }
 }
 
-struct Storm {
-    world: World,
+pub struct Storm {
+    pub world: World,
     dice: Dice,
+    /// The object.
+    target: &'static str,
+    /// Also kills CMDs and other children of the callers.
+    kills_children: bool,
     /// How many waiters can be stopped at the same time.
-    most_frozen: usize,
+    pub most_frozen: usize,
     frozen: Vec<Child>,
 }
 
 impl Storm {
     fn new() -> Self {
+        Self::of("@s", false)
+    }
+
+    pub fn of(target: &'static str, kills_children: bool) -> Self {
         let world = World::new();
         world.script("job", JOB);
         fs::create_dir(world.dir().join("now")).unwrap();
-        Self { world, dice: Dice::new(), most_frozen: 0, frozen: Vec::new() }
+        Self { world, dice: Dice::new(), target, kills_children, most_frozen: 0, frozen: Vec::new() }
     }
 
     /// Runs `at_once` callers and kills random ones, until enough were killed and enough succeeded.
-    fn rage(&mut self, at_once: usize, mut next: impl FnMut(&World, &mut Dice) -> Call) {
+    pub fn rage(&mut self, at_once: usize, mut next: impl FnMut(&World, &mut Dice) -> Call) {
         let mut children: Vec<Child> = Vec::new();
         let (mut killed, mut well) = (0, 0);
         let mut last_end = Instant::now();
@@ -85,7 +93,9 @@ impl Storm {
                 match self.dice.below(32) {
                     // Also on a slow machine, as many succeed as are killed.
                     0 if killed <= well + at_once => {
-                        child.signal(Signal::SIGKILL);
+                        let children = if self.kills_children { children_of(child.pid()) } else { Vec::new() };
+                        let place = self.dice.below(2 + children.len());
+                        signal(*children.get(place).unwrap_or(&child.pid()), Signal::SIGKILL);
                         killed += 1;
                     }
                     // A caller is slow at any instruction.
@@ -127,10 +137,10 @@ impl Storm {
     fn freeze(&mut self, children: &mut Vec<Child>) -> bool {
         let which = self.dice.below(children.len());
         let file = format!("/proc/{}/syscall", children[which].pid());
-        let waits = format!("{} ", libc::SYS_semtimedop);
+        let waits = [libc::SYS_semtimedop, libc::SYS_fcntl].map(|call| format!("{call} "));
         if self.most_frozen == 0
             || self.dice.below(4) > 0
-            || !fs::read_to_string(file).is_ok_and(|call| call.starts_with(&waits))
+            || !fs::read_to_string(file).is_ok_and(|call| waits.iter().any(|waits| call.starts_with(waits)))
         {
             return false;
         }
@@ -144,7 +154,8 @@ impl Storm {
     fn is_held_up(&self, last_end: Instant) -> bool {
         !self.frozen.is_empty()
             && last_end.elapsed() > Duration::from_secs(1)
-            && self.world.call("sem stat @s --columns purpose,held --no-header").ok() != "lock     0\n"
+            && self.world.call(&format!("sem stat {} --columns purpose,held --no-header", self.target)).ok()
+                != "lock     0\n"
     }
 
     /// Continues or kills the stopped callers.
@@ -159,6 +170,11 @@ impl Storm {
     fn at_rest(&self, values: &str) {
         self.world.call("sem get --all @s").stdout(values).ok();
     }
+}
+
+fn children_of(pid: i32) -> Vec<i32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 fn ends_well(child: Child) -> bool {

@@ -20,7 +20,7 @@ use crate::target::Target;
 #[derive(Args)]
 pub struct Barrier {
     /// Barrier
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", value_parser = Target::no_file())]
     target: Target,
     /// Number of callers to wait for
     #[arg(value_name = "N", value_parser = count, allow_negative_numbers = true)]

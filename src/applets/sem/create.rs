@@ -2,20 +2,24 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
+use super::semaphore::file::{expect, of_slots};
 use super::{context, if_abandoned, system_v};
 use crate::applets::Verb;
 use crate::args::creating::{Creating, differs};
 use crate::args::numbers::count;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
+use crate::fileset::{Kept, SlotFile};
 use crate::output;
 use crate::output::notice::Notice;
+use crate::semset::lock::RwLock;
 use crate::semset::slots::Slots;
 use crate::semset::{self, Purpose, is_not};
 use crate::sys::deadline::Deadline;
@@ -32,7 +36,7 @@ const BIRTH: Duration = Duration::from_secs(1);
 #[derive(Args)]
 pub struct Create {
     /// Semaphore or set, or 'private' for a set without a key
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", value_parser = Target::or_file())]
     target: Target,
     /// Set the values (default: 0)
     ///
@@ -45,6 +49,9 @@ pub struct Create {
     /// Create N slots for `sem run`
     #[arg(long, value_name = "N", value_parser = count, conflicts_with_all = ["value", "nsems"])]
     slots: Option<u16>,
+    /// Create a lock for `sem lock`
+    #[arg(long, conflicts_with_all = ["value", "nsems", "slots"])]
+    lock: bool,
     /// Fail with status 4 if the object exists
     #[arg(short = 'x', long)]
     exclusive: bool,
@@ -77,8 +84,10 @@ ipcbox sem create build --slots 4
         self.creating.exclusive = self.exclusive;
         self.timeout.quiet.can_answer()?;
         let created = match (self.target.form(), self.slots) {
+            (Form::File, _) => self.file(),
             (Form::Posix, _) => self.posix(),
             (_, Some(capacity)) => self.slots(capacity),
+            (_, None) if self.lock => self.lock(),
             (_, None) => self.plain(),
         };
         let name = context("create", &self.target, created)?;
@@ -90,8 +99,33 @@ ipcbox sem create build --slots 4
 }
 
 impl Create {
+    fn file(&self) -> Result<OsString> {
+        let kept = match self.slots {
+            Some(number) => of_slots(number)?,
+            None if self.lock => Kept::Lock,
+            None => {
+                let cause = Cause::new(Exit::Usage, "a file can hold only slots or a lock");
+                bail!(cause.hint("add --slots N or --lock"))
+            }
+        };
+        let path = self.target.typed();
+        let file = SlotFile::open(Path::new(path), Some(kept), self.creating)?;
+        expect(&self.target, file.kept, kept)?;
+        self.creating.expect_mode(file.seen.mode)?;
+        Ok(path.to_owned())
+    }
+
+    fn lock(&self) -> Result<OsString> {
+        if *self.target.form() == Form::Private {
+            bail!(Cause::new(Exit::Usage, "a lock needs a name or a key, so that other callers find it"));
+        }
+        let lock = RwLock::open_or_create(&self.target, self.creating)?;
+        self.creating.expect_mode(lock.set.stat()?.perm.mode)?;
+        Ok(lock.set.id().to_string().into())
+    }
+
     fn posix(&self) -> Result<OsString> {
-        if self.slots.is_some() {
+        if self.slots.is_some() || self.lock {
             system_v(&self.target)?;
         }
         if self.nsems.is_some_and(|len| len > 1) || self.value.len() > 1 {

@@ -1,11 +1,14 @@
 //! `sem hold`: slots or a lock for as long as a process runs.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Error, Result};
 use clap::Args;
 use nix::errno::Errno;
 
+use super::semaphore::file::{Asked, mode};
 use super::semaphore::{not_taken, slots};
 use super::{context, system_v};
 use crate::applets::Verb;
@@ -13,14 +16,16 @@ use crate::args::creating::Creating;
 use crate::args::numbers::{count, pid};
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
+use crate::fileset::{self, Kept, SlotFile};
 use crate::objects::process::unopened;
+use crate::output::in_use::Wanted;
 use crate::semset::lock::RwLock;
-use crate::semset::waited::{self, Wanted};
+use crate::semset::waited;
 use crate::semset::{self, Purpose, holding};
 use crate::supervise::command::not_forked;
 use crate::sys::child::Unstarted;
 use crate::sys::deadline::Deadline;
-use crate::sys::holder::start;
+use crate::sys::holder::{OF_FILE, name, start};
 use crate::sys::process;
 use crate::sys::sysv::sem::Set;
 use crate::target::Target;
@@ -31,7 +36,7 @@ use crate::target::Target;
 #[derive(Args)]
 pub struct Hold {
     /// Slots or lock
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", value_parser = Target::or_file())]
     target: Target,
     /// Process for which the slot or lock is held
     #[arg(value_name = "PID", value_parser = pid, allow_negative_numbers = true)]
@@ -92,6 +97,9 @@ ipcbox sem hold notes $$ --release
 
 impl Hold {
     fn hold(&self) -> Result<()> {
+        if let Some(path) = self.target.file() {
+            return self.hold_in_file(path);
+        }
         let timeout = &self.timeout;
         self.timeout.quiet.can_answer()?;
         let process = self.open()?;
@@ -105,24 +113,57 @@ impl Hold {
         };
         let take = || holding::take(held.set, timeout.deadline(), || (), &held.take);
         let begun = notice.of_child(timeout.deadline());
-        let holder = start(process.as_fd(), held.set.id(), take, begun).map_err(why)?;
+        let holder = start(process.as_fd(), &name(held.set.id()), None, take, begun).map_err(why)?;
         self.timeout.quiet.answer(holder.pid.to_string().as_bytes())?;
         holder.release().map_err(why).context("the holder was killed")
     }
 
+    fn hold_in_file(&self, path: &Path) -> Result<()> {
+        let timeout = &self.timeout;
+        self.timeout.quiet.can_answer()?;
+        let shared = self.shared;
+        let wanted = if self.lock { Wanted::Lock { shared } } else { Wanted::Slots(self.units()) };
+        let asked = Asked { target: &self.target, path, wanted, slots: self.slots, creating: self.creating };
+        let process = self.open()?;
+        loop {
+            let file = Arc::new(asked.open().map_err(|error| self.not_of_kind(error))?);
+            let why = |unstarted| match unstarted {
+                Unstarted::Run(Errno::EAGAIN) => fileset::missed(&file, wanted, timeout),
+                Unstarted::Run(errno) => fileset::unlocked(&*file, errno),
+                Unstarted::Fork(Errno::ESRCH) => self.unopened(Errno::ESRCH),
+                Unstarted::Fork(errno) => not_started(errno),
+            };
+            let take = || file.take_for_holder(&file.take(wanted, timeout.deadline())?, mode(wanted));
+            let begun = fileset::notice(&self.target, &file, wanted, timeout).of_child(timeout.deadline());
+            let holder = start(process.as_fd(), OF_FILE, Some(file.as_fd()), take, begun).map_err(why)?;
+            // Otherwise this holder exits, and the next one takes from the new file.
+            if file.again()?.is_some() {
+                self.timeout.quiet.answer(holder.pid.to_string().as_bytes())?;
+                return holder.release().map_err(why).context("the holder was killed");
+            }
+        }
+    }
+
     fn release(&self) -> Result<()> {
         self.open()?;
+        if let Some(path) = self.target.file() {
+            let file = SlotFile::look(path)?;
+            return Ok(file.release(self.pid).map_err(|errno| self.unreleased(errno))?);
+        }
         system_v(&self.target)?;
         let set = semset::find(&self.target)?;
         // Fails if the id does not exist.
         set.values()?;
-        holding::release(set, self.pid).map_err(|errno| match errno {
+        Ok(holding::release(set, self.pid).map_err(|errno| self.unreleased(errno))?)
+    }
+
+    fn unreleased(&self, errno: Errno) -> Cause {
+        match errno {
             Errno::ESRCH => Cause::from_errno(errno, format!("nothing is held for process {}", self.pid)),
             Errno::EBUSY => Cause::from_errno(errno, "the holder was killed, but has not exited yet"),
             Errno::EPERM if process::is_signal_forbidden() => Cause::forbidden("pidfd_send_signal"),
             errno => Cause::plain(errno),
-        })?;
-        Ok(())
+        }
     }
 
     fn open(&self) -> Result<OwnedFd, Cause> {
@@ -139,11 +180,16 @@ impl Hold {
 
     /// Hints at the same call for what the target is, if that is the other of slots and a lock.
     fn not_of_kind(&self, error: Error) -> Error {
-        let values = semset::find(&self.target).and_then(|set| Ok(set.values()?.1));
-        let option = match values.ok().and_then(|values| Purpose::of(&values)) {
-            _ if Exit::of(&error) != Exit::Exists => return error,
-            Some(Purpose::Lock { .. }) if !self.lock => " --lock",
-            Some(Purpose::Slots { .. }) if self.lock => "",
+        let is_lock = || match self.target.file() {
+            Some(path) => Some(SlotFile::look(path).ok()?.kept == Kept::Lock),
+            None => match Purpose::of(&semset::find(&self.target).ok()?.values().ok()?.1)? {
+                Purpose::Barrier { .. } => None,
+                purpose => Some(matches!(purpose, Purpose::Lock { .. })),
+            },
+        };
+        let option = match (Exit::of(&error), is_lock()) {
+            (Exit::Exists, Some(true)) if !self.lock => " --lock",
+            (Exit::Exists, Some(false)) if self.lock => "",
             _ => return error,
         };
         let hint = format!("ipcbox sem hold {} {}{option}", self.target.quoted(), self.pid);

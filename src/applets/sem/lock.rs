@@ -5,13 +5,15 @@ use std::ffi::OsString;
 use anyhow::Result;
 use clap::Args;
 
+use super::semaphore::file::Asked;
 use super::{context, system_v};
 use crate::applets::{Runs, Verb};
 use crate::args::creating::Creating;
 use crate::args::timeout::Timeout;
 use crate::exit::Exit;
+use crate::output::in_use::Wanted;
 use crate::semset::lock;
-use crate::semset::waited::{self, Wanted};
+use crate::semset::waited;
 use crate::supervise::command::Command;
 use crate::target::Target;
 
@@ -21,7 +23,7 @@ use crate::target::Target;
 #[derive(Args)]
 pub struct Lock {
     /// Lock
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", value_parser = Target::or_file())]
     target: Target,
     /// Take a shared lock instead of an exclusive one
     #[arg(short, long)]
@@ -50,6 +52,11 @@ ipcbox sem lock notes --shared -w 10s -- cat notes
     fn run(self) -> Result<Exit> {
         let timeout = &self.timeout;
         let command = Command::find(self.command)?;
+        if let Some(path) = self.target.file() {
+            let wanted = Wanted::Lock { shared: self.shared };
+            let asked = Asked { target: &self.target, path, wanted, slots: None, creating: self.creating };
+            return context("lock", &self.target, asked.take(timeout))?.run(&command, &[]);
+        }
         let take = || {
             system_v(&self.target)?;
             let lock = lock::RwLock::open_or_create(&self.target, self.creating)?;

@@ -21,7 +21,7 @@ use anyhow::Result;
 use nix::errno::Errno;
 
 use super::{Applet, Entry};
-use crate::exit::{Cause, Exit};
+use crate::exit::{Cause, Exit, bare, is_late};
 use crate::objects::errors::{self, cannot_at};
 use crate::output;
 use crate::semset::{self, Purpose};
@@ -51,10 +51,20 @@ pub const APPLET: Applet = Applet {
 };
 
 fn context<T>(what: &str, target: &Target, outcome: Result<T>) -> Result<T> {
+    let outcome = outcome.map_err(|error| match semset::hint_at_file(target).filter(|_| !is_late(&error)) {
+        Some(hint) => match bare(&error) {
+            Some(errno) => explain(target, errno).hint(hint).into(),
+            None => error.downcast::<Cause>().map_or_else(|error| error, |cause| cause.hint(hint).into()),
+        },
+        None => error,
+    });
     cannot_at(what, target, Kind::Sem, outcome, |errno| explain(target, errno))
 }
 
 fn explain(target: &Target, errno: Errno) -> Cause {
+    if *target.form() == Form::File {
+        return semaphore::file::explain(errno);
+    }
     let cause = |words: &str| Cause::from_errno(errno, words);
     let is_posix = *target.form() == Form::Posix;
     match errno {

@@ -25,7 +25,7 @@ use crate::target::Target;
 #[derive(Args)]
 pub struct Op {
     /// Semaphore, or set of semaphores
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", value_parser = Target::no_file())]
     target: Target,
     /// Operations such as 0:-1, 0..3:+1, 2:0 or 0:-1nu
     #[arg(value_name = "INDEX:DELTA", required = true, value_parser = operations)]

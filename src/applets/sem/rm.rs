@@ -1,13 +1,16 @@
 //! `sem rm`.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 use clap::{ArgGroup, Args};
 use nix::errno::Errno;
 
 use super::context;
-use super::semaphore::idle::{Idle, in_use, remove_idle};
+use super::semaphore::idle::{Idle, in_use, remove_idle, remove_idle_file};
 use crate::applets::Verb;
 use crate::exit::Exit;
+use crate::fileset::SlotFile;
 use crate::objects::remove::{Removing, refused};
 use crate::semset::{self, Purpose, holding};
 use crate::sys::posix::sem as posix;
@@ -23,7 +26,7 @@ use crate::text::counted;
 /// failure.
 #[derive(Args)]
 // Without TARGET, --unused means all of the caller's.
-#[command(mut_arg("targets", |arg| arg.required(false)))]
+#[command(mut_arg("targets", |arg| arg.required(false).value_parser(Target::or_file())))]
 #[command(group(ArgGroup::new("chosen").args(["targets", "unused"]).multiple(true).required(true)))]
 pub struct Rm {
     #[command(flatten)]
@@ -50,6 +53,7 @@ ipcbox sem rm build --unused
             return self.idle.remove(&self.removing);
         }
         let remove = |target: &Target| match target.form() {
+            Form::File => self.file(Path::new(target.typed())),
             Form::Posix => self.posix(target),
             _ => semset::find(target).and_then(|set| self.system_v(set)),
         };
@@ -58,6 +62,13 @@ ipcbox sem rm build --unused
 }
 
 impl Rm {
+    fn file(&self, path: &Path) -> Result<()> {
+        if self.removing.force {
+            return Ok(SlotFile::look(path)?.remove(true)?);
+        }
+        remove_idle_file(path)?.map_or(Ok(()), |words| Err(refused(words).into()))
+    }
+
     fn system_v(&self, set: Set) -> Result<()> {
         if self.removing.force {
             return Ok(holding::remove(set)?);

@@ -1,20 +1,23 @@
 //! `sem run`: run CMD while holding a slot.
 
 use std::ffi::OsString;
+use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
 use super::context;
+use super::semaphore::file::{Asked, FromFile};
 use super::semaphore::{not_taken, slots};
 use crate::applets::{Runs, Verb};
 use crate::args::creating::Creating;
 use crate::args::numbers::count;
 use crate::args::timeout::Timeout;
-use crate::exit::Exit;
+use crate::exit::{Cause, Exit};
+use crate::output::in_use::Wanted;
 use crate::semset::slots::{Many, Slots};
-use crate::semset::waited::{self, Wanted};
+use crate::semset::waited;
 use crate::supervise::command::Command;
 use crate::target::Target;
 
@@ -25,7 +28,7 @@ use crate::target::Target;
 #[derive(Args)]
 pub struct Run {
     /// Set of job slots
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", value_parser = Target::or_file())]
     target: Target,
     /// Create N slots if needed; fail if the number differs
     #[arg(long, value_name = "N", value_parser = count)]
@@ -64,6 +67,11 @@ ipcbox sem run ports --slots 4 -- \
     fn run(mut self) -> Result<Exit> {
         let timeout = &self.timeout;
         let command = Command::find(std::mem::take(&mut self.command))?;
+        if let Some(path) = self.target.file() {
+            let taken = context("take", &self.target, self.take_from(path))?;
+            let added = [("IPCBOX_SLOT", taken.numbers())];
+            return taken.run(&command, &added);
+        }
         let numbers = context("take", &self.target, self.take(timeout))?;
         let numbers: Vec<String> = numbers.iter().map(u16::to_string).collect();
         match command.replace(&[("IPCBOX_SLOT", numbers.join(","))])? {}
@@ -71,6 +79,16 @@ ipcbox sem run ports --slots 4 -- \
 }
 
 impl Run {
+    fn take_from(&self, path: &Path) -> Result<FromFile> {
+        if self.resize {
+            let cause = Cause::new(Exit::Usage, "the number of slots in a file is fixed");
+            bail!(cause.hint("omit --resize, or use a name instead of a file"));
+        }
+        let wanted = Wanted::Slots(self.take);
+        let asked = Asked { target: &self.target, path, wanted, slots: self.slots, creating: self.creating };
+        asked.take(&self.timeout)
+    }
+
     fn take(&self, timeout: &Timeout) -> Result<Vec<u16>> {
         let mut slots = slots(&self.target, self.slots, self.take, self.creating)?;
         match self.slots {

@@ -22,7 +22,7 @@ use crate::target::{Form, Target, not_posix};
 #[derive(Args)]
 pub struct Set {
     /// Semaphore, or set of semaphores
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", value_parser = Target::no_file())]
     target: Target,
     /// VALUE, INDEX=VALUE or FIRST..LAST=VALUE
     #[arg(value_name = "VALUE", value_parser = assignment, allow_negative_numbers = true)]

@@ -21,10 +21,10 @@ use crate::sys::sysv::sem::Set;
 use crate::target::Target;
 use crate::target::remembered::Remembered;
 
-const COLUMNS: &str = "-kind -family -id -key name -owner -uid -group -gid -creator -creator_uid -creator_gid -mode -nsems \
+const COLUMNS: &str = "-kind -family -id -key name -path -device -inode -owner -uid -group -gid -creator -creator_uid -creator_gid -mode -nsems \
                        purpose -free -capacity -held used -index value holders waiting -waiters -stopped -zero_waiters \
                        -last_pid -op_time -change_time";
-const USERS: &str = "-kind -family -id -key name purpose role state slot count pid command operations";
+const USERS: &str = "-kind -family -id -key name -path purpose role state slot count pid command operations";
 
 /// Shows one row for each lock, barrier, plain semaphore and set of slots. A row shows how much of the object is in use
 /// (2/4), its holders, and the number of waiting processes. Without TARGET, shows all. A plain semaphore has a value
@@ -32,7 +32,7 @@ const USERS: &str = "-kind -family -id -key name purpose role state slot count p
 #[derive(Args)]
 pub struct Stat {
     /// Semaphores (default: all)
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", value_parser = Target::or_file())]
     targets: Vec<Target>,
     /// List the holders of slots and locks
     #[arg(long)]
@@ -145,6 +145,9 @@ fn unless_gone<T: Default>(outcome: nix::Result<T>) -> nix::Result<T> {
 
 impl Looked {
     fn purpose<'a>(&self, blocked: &'a LazyCell<Vec<Blocked>>) -> Part<'a> {
+        if let State::SlotFile(state) = &self.object.state {
+            return Part::Purpose(state.purpose(), blocked);
+        }
         let purpose = self.values.as_ref().and_then(|values| Purpose::of(values));
         purpose.map_or(Part::Whole, |purpose| Part::Purpose(purpose, blocked))
     }
@@ -177,6 +180,14 @@ impl Stat {
                 }
                 if found.iter().any(|user| matches!(user.how, How::Operates { .. }) && user.pid().is_none()) {
                     output::warn(format!("cannot list all waiters of {}: no permission to trace them", name()));
+                }
+            }
+            (State::SlotFile(state), _) => {
+                if self.holders {
+                    found.extend(state.holders.iter().cloned());
+                }
+                if self.waiters {
+                    found.extend(users::file_waiters(state, blocked));
                 }
             }
             (State::PosixSemaphore(_, Err(_)), _) if self.waiters => {

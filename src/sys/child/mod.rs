@@ -115,14 +115,21 @@ pub fn start_program(
 
 /// Starts a child that copies `from`, starting at `at`, to `to`, waiting for room. It is killed when ipcbox exits.
 pub fn start_copier(from: &File, mut at: u64, to: &OwnedFd) -> Result<i32> {
+    start_helper(Group::Same, || {
+        fcntl(to, FcntlArg::F_SETFL(OFlag::O_WRONLY))?;
+        transfer::copy(from, &mut at, to, u64::MAX).map(drop)
+    })
+}
+
+/// Starts a child in this group that calls `run` and exits. It is killed when ipcbox exits.
+pub fn start_helper(group: Group, run: impl FnOnce() -> Result<()>) -> Result<i32> {
     let parent = getpid();
     with_signals_blocked(|_| {
         // Signals for the group, such as ^C or a hangup, must not stop it.
         let how = Start { mask: Set::ALL, parent_death: Some(Signal::KILL), ..Start::default() };
         fork(|| {
-            let ready = prepare(&how, Group::Same, Standard::default(), parent);
-            let waits = ready.and_then(|()| fcntl(to, FcntlArg::F_SETFL(OFlag::O_WRONLY)));
-            i32::from(waits.and_then(|_| transfer::copy(from, &mut at, to, u64::MAX)).is_err())
+            let ready = prepare(&how, group, Standard::default(), parent);
+            i32::from(ready.and_then(|()| run()).is_err())
         })
     })
 }

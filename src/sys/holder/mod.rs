@@ -39,22 +39,27 @@ pub struct Holder {
 }
 
 /// Returns the name of the holders of the semaphore set `id` in `/proc/PID/comm`, which has room for 15 bytes.
-fn name(id: c_int) -> String {
+pub fn name(id: c_int) -> String {
     format!("hold {id}")
 }
 
-/// Starts a process that holds what `take` took of the set `id`, until `process` (a pidfd) exits or SIGTERM comes.
+/// The name of the holders of files.
+pub const OF_FILE: &str = "hold file";
+
+/// Starts a process with the name `called` that calls `take` and then holds what that has taken, until `process` (a
+/// pidfd) exits or the holder gets SIGTERM.
 ///
 /// During `take`, `waits` is called repeatedly and returns when to call it again.
 ///
 /// The holder has its own session and `/` as working directory. Standard input, output and error are `/dev/null`; it
-/// inherits no other descriptor.
+/// inherits no other descriptor than `file`.
 ///
 /// # Errors
 /// `Run`: those of `take`. `Fork(ESRCH)`: `process` has already exited.
 pub fn start(
     process: BorrowedFd,
-    id: c_int,
+    called: &str,
+    file: Option<BorrowedFd>,
     take: impl FnOnce() -> Result<()>,
     mut waits: impl FnMut() -> Deadline,
 ) -> std::result::Result<Holder, Unstarted> {
@@ -64,7 +69,7 @@ pub fn start(
     let dispositions = [(Signal::TERM, Disposition::Default)];
     let how = Start { dispositions: &dispositions, parent_death: Some(Signal::KILL), ..Start::default() };
     let run = || {
-        let Err(why) = hold(process, &name(id), (&reporter, &release_there), take);
+        let Err(why) = hold(process, file, called, (&reporter, &release_there), take);
         why
     };
     let pid = begin(&how, Group::Same, Standard::default(), (&reporter, 0), run)?;
@@ -111,12 +116,15 @@ impl Holder {
 /// The life of the holder, in the child. Returns only if it failed to take.
 fn hold(
     process: BorrowedFd,
+    file: Option<BorrowedFd>,
     called: &str,
     (reporter, release): (&Reporter, &OwnedFd),
     take: impl FnOnce() -> Result<()>,
 ) -> std::result::Result<Infallible, Unstarted> {
     chdir("/")?;
-    close_all_but(&[process.as_raw_fd(), reporter.as_fd().as_raw_fd(), release.as_raw_fd()])?;
+    let mut kept = vec![process.as_raw_fd()];
+    kept.extend(file.map(|file| file.as_raw_fd()));
+    close_all_but(&[&kept[..], &[reporter.as_fd().as_raw_fd(), release.as_raw_fd()]].concat())?;
     let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
     dup2_stdin(&null)?;
     dup2_stdout(&null)?;
@@ -133,7 +141,7 @@ fn hold(
         // The caller returns after this report. From then on others must be able to recognise this process.
         set_name(&CString::new(called).map_err(|_| Errno::EINVAL)?)?;
         reporter.report(0, Ok(()))?;
-        close_all_but(&[process.as_raw_fd()])?;
+        close_all_but(&kept)?;
         ready(&[process], Deadline::Forever)?;
     }
     // SAFETY: exits without the parent's exit handlers. The kernel releases what the process holds.

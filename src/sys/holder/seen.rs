@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::name;
+use super::{OF_FILE, name};
 use crate::sys::deadline::Deadline;
 use crate::sys::process::wait_status::{Stage, stage};
 use crate::sys::process::{self, knows_our_numbers, numbers, procfs, shares_ipc};
@@ -40,24 +40,34 @@ enum State {
 }
 
 /// Returns those of `pids` that are holders of the semaphore set `id`, or none if `/proc` does not show them.
-pub fn among(mut pids: Vec<i32>, id: c_int) -> Vec<Seen> {
+pub fn among(pids: Vec<i32>, id: c_int) -> Vec<Seen> {
+    // Each IPC namespace has its own ids.
+    named(pids, &name(id), shares_ipc)
+}
+
+/// Returns those of `pids`, which hold something of a file, that are holder processes.
+pub fn among_holders_of_file(pids: Vec<i32>) -> Vec<Seen> {
+    named(pids, OF_FILE, |_| true)
+}
+
+fn named(mut pids: Vec<i32>, name: &str, may_be: fn(i32) -> bool) -> Vec<Seen> {
     if !knows_our_numbers() {
         return Vec::new();
     }
     pids.sort_unstable();
     pids.dedup();
-    pids.into_iter().filter_map(|pid| Seen::look(pid, &name(id))).collect()
+    pids.into_iter().filter_map(|pid| Seen::look(pid, name, may_be)).collect()
 }
 
 impl Seen {
-    fn look(pid: i32, name: &str) -> Option<Self> {
+    fn look(pid: i32, name: &str, may_be: fn(i32) -> bool) -> Option<Self> {
         let named = || procfs::stat(pid).ok().filter(|stat| stat.name == name);
         // Most processes are not holders, and the name shows it without a descriptor.
         named()?;
         let process = process::pidfd(pid).ok()?;
         let state = if named()?.is_exiting() {
             State::Exiting
-        } else if !shares_ipc(pid) {
+        } else if !may_be(pid) {
             return None;
         } else if is_signalled(pid) {
             State::Signalled

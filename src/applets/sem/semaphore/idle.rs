@@ -1,6 +1,7 @@
 //! Removal of slots and locks that no process uses, and `sem rm --unused`.
 
 use std::fmt::Display;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
@@ -9,10 +10,12 @@ use nix::errno::Errno;
 use nix::unistd::geteuid;
 
 use crate::applets::sem::context;
+use crate::args::creating::Creating;
 use crate::args::duration;
 use crate::exit::{Exit, each};
+use crate::fileset::SlotFile;
 use crate::objects::remove::{Removing, confirm, refused};
-use crate::objects::users::{count, holders, list, set_waiters};
+use crate::objects::users::{count, file_holders, holders, list, set_waiters};
 use crate::objects::{Object, State};
 use crate::output;
 use crate::semset::{self, Purpose, holding};
@@ -20,6 +23,7 @@ use crate::sys::process;
 use crate::sys::sysv::sem::{self, Set};
 use crate::target::remembered::Remembered;
 use crate::target::{Form, Target};
+use crate::text::counted;
 
 #[derive(Args)]
 pub struct Idle {
@@ -52,6 +56,16 @@ impl Idle {
     fn one(&self, target: &Target) -> Result<()> {
         if *target.form() == Form::Posix {
             keep(target, "the kernel does not record which processes use a POSIX semaphore");
+            return Ok(());
+        }
+        if let Some(path) = target.file() {
+            let why = match self.older_than {
+                Some(_) => Some("the kernel does not record when slots in a file were last used".into()),
+                None => remove_idle_file(path)?,
+            };
+            if let Some(why) = why {
+                keep(target, &why);
+            }
             return Ok(());
         }
         let set = semset::find(target)?;
@@ -148,6 +162,23 @@ pub fn in_use(set: Set, values: &[u16]) -> Result<Option<String>, Errno> {
     }
     let waiters = set_waiters(set, values, &process::blocked().unwrap_or_default())?;
     Ok(list(&waiters).map(|users| format!("waited on by {users}")))
+}
+
+/// Removes a file that no process uses, or returns which processes use it. Everything in it is taken first.
+pub fn remove_idle_file(path: &Path) -> Result<Option<String>> {
+    let any = Creating { mode: None, foreign: Some(true), exclusive: false };
+    let file = SlotFile::open(path, None, any)?;
+    file.kill_stale();
+    match file.remove(false) {
+        Err(Errno::EAGAIN) => {
+            let held = list(&file_holders(&file));
+            let waits = file.waiters().filter(|count| *count > 0);
+            let waits = || waits.map(|count| format!("waited on by {}", counted(count as usize, "process")));
+            let held = held.map(|users| format!("held by {users}")).or_else(waits);
+            Ok(Some(held.unwrap_or_else(|| "just taken by another process".into())))
+        }
+        removed => Ok(removed.map(|()| None)?),
+    }
 }
 
 /// Removes a set that no process holds. Slots and a lock are taken completely first. Otherwise a caller could take one

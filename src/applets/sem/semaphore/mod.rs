@@ -1,5 +1,6 @@
 //! Code that the verbs share: the semaphore of a set, the slots behind a target, and the message of a timeout.
 
+pub mod file;
 pub mod idle;
 
 use anyhow::{Error, Result, bail};
@@ -24,7 +25,7 @@ use crate::target::{Form, Target, not_posix};
 #[derive(Args)]
 pub struct One {
     /// Semaphore, or set of semaphores
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", value_parser = Target::no_file())]
     pub target: Target,
     /// Use semaphore N of the set (default: 0)
     #[arg(short, long, value_name = "N", value_parser = index)]

@@ -9,9 +9,10 @@ use crate::applets::shm::object::{is_missing, owned};
 use crate::args::creating::Creating;
 use crate::args::timeout::Timeout;
 use crate::objects::errors::{cannot_at, explain};
+use crate::output::in_use::Wanted;
 use crate::semset;
 use crate::semset::lock::{self, RwLock};
-use crate::semset::waited::{self, Wanted};
+use crate::semset::waited;
 use crate::sys::sysv::Kind;
 use crate::target::{Form, Target, not_posix, not_private};
 

@@ -1,0 +1,366 @@
+//! Floor 5: files that hold slots or a lock, for callers in any namespace.
+//!
+//! A file has one line, `ipcbox slots 4` or `ipcbox lock`; who holds what is in record locks alone. They are on bytes
+//! far behind the content, because some network file systems refuse access to locked bytes.
+//!
+//! Each slot has two bytes, and a lock is one slot. ipcbox holds the first byte by its open file, which it shares only
+//! with children that wait for it. CMD holds the second one itself, taken between fork and exec. The first alone would
+//! be free when ipcbox is killed, a moment before the kernel kills CMD. The second alone would be lost when CMD closes
+//! its descriptors. A slot is free when both bytes are. Callers queue at the first byte alone, because the kernel keeps
+//! the order only among the requests that wait for one lock.
+//!
+//! A file that has been replaced is noticed by whoever takes something from it: see [`SlotFile::again`].
+
+mod holding;
+mod taking;
+mod users;
+mod waited;
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use nix::errno::Errno;
+use nix::sys::stat::fstat;
+
+pub use self::users::{Held, Waiter, waiters_among};
+pub use self::waited::{missed, notice, take};
+use crate::args::creating::{Creating, user};
+use crate::exit::{Cause, Exit, words};
+use crate::sys::deadline::Deadline;
+use crate::sys::fifo::{Kind, Seen, behind, look};
+use crate::sys::posix::File;
+use crate::sys::record_lock::{Bytes, Mode, lock, lock_for_process, unlock};
+use crate::sys::regular;
+use crate::text::counted;
+
+/// The most slots of a file: a waiter can have a thread for each.
+pub const MOST: u16 = 256;
+
+/// The first word of a file.
+const MAGIC: &str = "ipcbox ";
+/// The longest line.
+const LONGEST: usize = 32;
+
+const BASE: i64 = 1 << 30;
+/// Locked by the caller that is next, where callers queue, and by the one that writes the line of an empty file.
+const TURN: Bytes = Bytes { first: BASE, len: 1 };
+/// Locked, shared, by exclusive waiters of a lock.
+const AWAITED: Bytes = Bytes { first: BASE + 2, len: 1 };
+/// [`TURN`] and [`AWAITED`].
+const QUEUE: Bytes = Bytes { first: BASE, len: 3 };
+/// The first slot. No two of these bytes are adjacent: the kernel joins adjacent locks of one owner, and parting them
+/// again wakes all that wait for them, out of order.
+const SLOTS: i64 = BASE + 16;
+/// From the byte that ipcbox holds to that of CMD.
+const TO_COMMAND: i64 = 2 * MOST as i64;
+/// All bytes above.
+const LOCKS: Bytes = Bytes { first: BASE, len: SLOTS - BASE + 2 * TO_COMMAND };
+/// The whole file.
+const ALL: Bytes = Bytes { first: 0, len: 0 };
+
+/// How long the creator of a file may take to write its line, which is its next system call.
+const BIRTH: Duration = Duration::from_secs(1);
+
+/// The byte of a slot that ipcbox holds; `number` counts from 1.
+const fn of_ipcbox(number: u16) -> Bytes {
+    Bytes { first: SLOTS + 2 * (number as i64 - 1), len: 1 }
+}
+
+/// The byte of a slot that CMD holds.
+const fn of_command(number: u16) -> Bytes {
+    Bytes { first: of_ipcbox(number).first + TO_COMMAND, len: 1 }
+}
+
+/// The bytes of a slot.
+const fn slot(number: u16) -> [Bytes; 2] {
+    [of_ipcbox(number), of_command(number)]
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// This number of slots.
+    Slots(u16),
+    /// A lock.
+    Lock,
+}
+
+impl Kept {
+    /// Returns how many exclusive holders it can have.
+    pub const fn capacity(self) -> u16 {
+        match self {
+            Self::Slots(capacity) => capacity,
+            Self::Lock => 1,
+        }
+    }
+
+    /// Reads the content of a file.
+    fn parse(content: &[u8]) -> Option<Self> {
+        let line = std::str::from_utf8(content).ok()?.strip_prefix(MAGIC)?.strip_suffix('\n')?;
+        if line == "lock" {
+            return Some(Self::Lock);
+        }
+        let digits = line.strip_prefix("slots ")?;
+        let number = digits.parse().ok().filter(|number| (1..=MOST).contains(number))?;
+        (digits == number.to_string()).then_some(Self::Slots(number))
+    }
+
+    /// Returns the content of its file.
+    fn line(self) -> String {
+        match self {
+            Self::Slots(number) => format!("{MAGIC}slots {number}\n"),
+            Self::Lock => format!("{MAGIC}lock\n"),
+        }
+    }
+}
+
+/// For messages: `4 slots`, `a lock`.
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Slots(number) => f.write_str(&counted((*number).into(), "slot")),
+            Self::Lock => f.write_str("a lock"),
+        }
+    }
+}
+
+/// An open file that holds slots or a lock.
+#[derive(Debug)]
+pub struct SlotFile {
+    path: PathBuf,
+    file: OwnedFd,
+    /// The file behind the path when it was opened.
+    pub seen: Seen,
+    /// What it holds.
+    pub kept: Kept,
+}
+
+impl AsFd for SlotFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// The content of a file.
+enum Written {
+    Nothing,
+    Kept(Kept),
+    Other,
+}
+
+fn written(file: &OwnedFd) -> nix::Result<Written> {
+    let content = regular::start(file, LONGEST)?;
+    Ok(match Kept::parse(&content) {
+        Some(kept) => Written::Kept(kept),
+        None if content.is_empty() => Written::Nothing,
+        None => Written::Other,
+    })
+}
+
+impl SlotFile {
+    /// Opens the file at `path`. One that is missing or empty gets what it holds from `wanted`, if given.
+    ///
+    /// # Errors
+    /// `ENOENT`: it is missing or empty, and `wanted` is not given. Status 4: it is something else. Status 5: it
+    /// may not be used. `EEXIST`: it exists, and `creating` is exclusive.
+    pub fn open(path: &Path, wanted: Option<Kept>, creating: Creating) -> Result<Self> {
+        let find = || {
+            let (file, seen) = found(path, regular::open_to_lock)?;
+            creating.trust([seen.uid]).map_err(|cause| cause.hint(format!("add --foreign; {SHARED}")))?;
+            Ok(((file, seen), []))
+        };
+        let accept = |(file, seen): (OwnedFd, Seen)| {
+            let kept = match written(&file)? {
+                Written::Kept(kept) => kept,
+                Written::Other => bail!(other()),
+                Written::Nothing => match wanted {
+                    Some(kept) => initialise(&file, kept)?,
+                    None => bail!(Cause::from_errno(Errno::ENOENT, "the file is empty")),
+                },
+            };
+            Ok(Self { path: path.into(), file, seen, kept })
+        };
+        let create = || {
+            let kept = wanted.ok_or(Errno::ENOENT)?;
+            let file = regular::create(path, creating.bits()).map_err(|errno| uncreated(path, errno))?;
+            let seen = behind(&file)?;
+            let kept = initialise(&file, kept)?;
+            Ok(Self { path: path.into(), file, seen, kept })
+        };
+        creating.open_or_create(find, accept, create)
+    }
+
+    /// Opens an existing file of any user to look at it, without write permission.
+    ///
+    /// # Errors
+    /// Bare `ENOENT`: it is missing. Status 4: it is something else.
+    pub fn look(path: &Path) -> Result<Self> {
+        let (file, seen) = found(path, regular::open_to_look)?;
+        match written(&file)? {
+            Written::Kept(kept) => Ok(Self { path: path.into(), file, seen, kept }),
+            Written::Nothing | Written::Other => bail!(other()),
+        }
+    }
+
+    /// Returns its attributes.
+    ///
+    /// # Errors
+    /// Those of fstat(2).
+    pub fn file(&self) -> nix::Result<File> {
+        fstat(&self.file).map(File::from)
+    }
+
+    /// Opens the file once more, if the path still leads to it. `None`: it was removed, replaced or truncated.
+    ///
+    /// # Errors
+    /// The path cannot be opened.
+    pub fn again(&self) -> nix::Result<Option<OwnedFd>> {
+        let file = match regular::open_to_lock(&self.path) {
+            Err(Errno::ENOENT | Errno::ELOOP | Errno::EISDIR | Errno::ENXIO | Errno::ENOTDIR) => return Ok(None),
+            file => file?,
+        };
+        let found = File::from(fstat(&file)?);
+        let is_same = (found.device, found.inode, found.size)
+            == (self.seen.device, self.seen.inode, self.kept.line().len() as u64);
+        Ok(is_same.then_some(file))
+    }
+
+    /// Takes the second bytes in the child that executes CMD; `own` is from [`again`](Self::again). This process must
+    /// not close a descriptor of the file afterwards, because that would release them. CMD may: the first bytes stay.
+    ///
+    /// # Errors
+    /// Those of fcntl(2).
+    pub fn take_for_command(&self, own: &OwnedFd, numbers: &[u16], mode: Mode) -> nix::Result<()> {
+        let kept = regular::only_for_command(own, &[own, &self.file])?;
+        numbers.iter().try_for_each(|number| lock_for_process(&kept, of_command(*number), mode))?;
+        std::mem::forget(kept);
+        Ok(())
+    }
+
+    /// Takes the second bytes in a holder process, which keeps the file open until it exits.
+    ///
+    /// # Errors
+    /// Those of fcntl(2).
+    pub fn take_for_holder(&self, numbers: &[u16], mode: Mode) -> nix::Result<()> {
+        numbers.iter().try_for_each(|number| lock_for_process(&self.file, of_command(*number), mode))
+    }
+
+    /// Removes the file if no process holds or waits for anything, or in any case if `force`.
+    ///
+    /// # Errors
+    /// `EAGAIN`: it is in use. `ENOENT`: it was removed or replaced.
+    pub fn remove(&self, force: bool) -> nix::Result<()> {
+        if !force {
+            // No caller can take anything from it until this process exits, and then the path is checked.
+            lock(&self.file, LOCKS, Mode::Exclusive, Deadline::Now)?;
+        }
+        let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        crate::sys::fifo::remove(
+            directory.unwrap_or(Path::new(".")),
+            self.path.file_name().unwrap_or_default(),
+            &self.seen,
+        )
+    }
+}
+
+const SHARED: &str = "create the file with -m 666, or run all callers as one user";
+
+/// Opens the file at a path, which must be a regular one.
+fn found(path: &Path, open: fn(&Path) -> nix::Result<OwnedFd>) -> Result<(OwnedFd, Seen)> {
+    loop {
+        // First, because opening a device can have effects.
+        let seen = look(path)?;
+        let is = match seen.kind {
+            Kind::Regular => "",
+            Kind::Fifo => "a FIFO",
+            Kind::Directory => "a directory",
+            Kind::Link => "a symbolic link, which is not followed",
+            Kind::Device => "a device",
+            Kind::Socket => "a socket",
+        };
+        if !is.is_empty() {
+            bail!(Cause::new(Exit::Exists, format!("the path is {is}, not a file that holds slots or a lock")));
+        }
+        match open(path) {
+            Ok(file) if behind(&file)?.is(&seen) => return Ok((file, seen)),
+            // It has been replaced.
+            Ok(_) | Err(Errno::ELOOP | Errno::EISDIR | Errno::ENXIO) => {}
+            Err(errno) => return Err(unopened(&seen, errno)),
+        }
+    }
+}
+
+fn unopened(seen: &Seen, errno: Errno) -> anyhow::Error {
+    let cause = |words: String| Cause::from_errno(errno, words);
+    match errno {
+        Errno::EACCES | Errno::EPERM => {
+            let (owner, mode) = (user(seen.uid), seen.mode & 0o777);
+            let cause = cause(format!("no permission to write to it; owned by {owner}, mode {mode:04o}"));
+            cause.hint(format!("{SHARED}; other users add --foreign")).into()
+        }
+        Errno::EROFS => cause("the file system is read-only, and a lock needs write access".into()).into(),
+        errno => errno.into(),
+    }
+}
+
+fn uncreated(path: &Path, errno: Errno) -> anyhow::Error {
+    let cause = |words: &str| Cause::from_errno(errno, words);
+    match errno {
+        Errno::ENOENT if path.as_os_str().as_encoded_bytes().starts_with(b"~") => {
+            cause("the shell did not expand ~").hint("use $HOME instead of ~")
+        }
+        Errno::ENOENT => cause("its directory does not exist"),
+        Errno::EACCES | Errno::EPERM => cause("no permission to create a file in its directory"),
+        Errno::EROFS => cause("the file system is read-only"),
+        errno => return errno.into(),
+    }
+    .into()
+}
+
+/// Returns the failure that a file has another content.
+fn other() -> Cause {
+    Cause::new(Exit::Exists, "the file has other content than slots or a lock").hint("use another path")
+}
+
+/// Writes the line of an empty file, unless another process has done it, and returns what the file holds.
+fn initialise(file: &OwnedFd, kept: Kept) -> Result<Kept> {
+    lock(file, TURN, Mode::Exclusive, Deadline::after(BIRTH)).map_err(|errno| match errno {
+        Errno::EAGAIN => Cause::new(Exit::Failed, "another process is about to write its first line"),
+        errno => unlocked(file, errno),
+    })?;
+    let kept = match written(file)? {
+        Written::Kept(kept) => kept,
+        Written::Other => bail!(other()),
+        Written::Nothing => {
+            regular::fill(file, kept.line().as_bytes()).map_err(|errno| match errno {
+                Errno::EFBIG => Cause::from_errno(errno, "the limit of file sizes is too low"),
+                errno => Cause::from_errno(errno, format!("cannot write its first line: {}", words(errno))),
+            })?;
+            kept
+        }
+    };
+    unlock(file, TURN)?;
+    Ok(kept)
+}
+
+/// Returns the failure to lock a file.
+pub fn unlocked(file: impl AsFd, errno: Errno) -> Cause {
+    match errno {
+        Errno::ENOLCK | Errno::EOPNOTSUPP | Errno::ENOSYS => {
+            let system = behind(file).ok().and_then(|seen| regular::file_system(&seen));
+            let system =
+                system.map_or_else(|| "the file system".to_owned(), |system| format!("the file system ({system})"));
+            Cause::from_errno(errno, format!("{system} has no record locks"))
+                .exit(Exit::Failed)
+                .hint("use a path on another file system; on NFS, start the lock service")
+        }
+        errno => Cause::plain(errno),
+    }
+}
+
+#[cfg(test)]
+#[path = "../../tests/units/fileset.rs"]
+mod tests;

@@ -1,0 +1,196 @@
+//! Takes slots or a lock, in the order of the callers.
+//!
+//! The kernel queues the requests for a lock, so the callers that wait for the only slot, or for a lock, wait for its
+//! bytes themselves. One that is stopped leaves the queue. All others wait through a [`Watcher`]:
+//!
+//! - Of up to [`DIRECT`] slots, each waiter has a request for every slot.
+//! - Of more, and for several slots at once, only the caller whose [`TURN`] it is has requests.
+//! - A sharer of a lock would overtake exclusive waiters, because the kernel grants it whatever other sharers leave
+//!   free. Those lock [`AWAITED`] while they wait. A sharer that finds it locked queues as an exclusive caller, and then
+//!   shares. Sharers behind it wait for their turn, and look again.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::Result;
+use nix::errno::Errno;
+
+use super::{ALL, AWAITED, Kept, QUEUE, SlotFile, TURN, of_ipcbox, slot};
+use crate::output::in_use::Wanted;
+use crate::sys::deadline::Deadline;
+use crate::sys::lock_watcher::{Watched, Watcher, Woken};
+use crate::sys::record_lock::{Bytes, Mode, conflict, lock, lock_pair, unlock};
+
+/// The most slots for which every waiter has a request.
+const DIRECT: u16 = 16;
+/// How long a caller that cannot have a watcher waits before it looks again.
+const PAUSE: Duration = Duration::from_secs(1);
+/// A watcher that exits within this time cannot work.
+const QUICK: Duration = Duration::from_millis(100);
+
+impl SlotFile {
+    /// Takes what is wanted without waiting, and returns the numbers of the slots; 1 for a lock. `watched` is whether a
+    /// watcher may have locked it, and more.
+    ///
+    /// # Errors
+    /// `EAGAIN`: it is not free, or others come first. Nothing is held then.
+    fn attempt(&self, wanted: Wanted, watched: bool) -> Result<Vec<u16>> {
+        let queues = self.queues(wanted);
+        let outcome = match wanted {
+            Wanted::Slots(count) => self.attempt_slots(count, queues),
+            Wanted::Lock { shared: false } => self.lock_now(1, Mode::Exclusive).map(|()| vec![1]),
+            Wanted::Lock { shared: true } => self.attempt_shared().map(|()| vec![1]),
+        };
+        if watched || queues || outcome.is_err() {
+            self.keep_only(outcome.as_deref().unwrap_or_default())?;
+        }
+        outcome
+    }
+
+    fn attempt_slots(&self, count: u16, queues: bool) -> Result<Vec<u16>> {
+        if queues {
+            lock(&self.file, TURN, Mode::Exclusive, Deadline::Now)?;
+        }
+        let mut numbers = Vec::new();
+        for number in 1..=self.kept.capacity() {
+            match self.lock_now(number, Mode::Exclusive) {
+                Ok(()) => numbers.push(number),
+                Err(Errno::EAGAIN) => {}
+                Err(errno) => return Err(errno),
+            }
+            if numbers.len() == usize::from(count) {
+                return Ok(numbers);
+            }
+        }
+        Err(Errno::EAGAIN)
+    }
+
+    fn attempt_shared(&self) -> Result<()> {
+        if self.has_queue()? {
+            // The lock is free if only stopped processes wait for it.
+            self.lock_now(1, Mode::Exclusive)?;
+        }
+        self.lock_now(1, Mode::Shared)
+    }
+
+    fn lock_now(&self, number: u16, mode: Mode) -> Result<()> {
+        lock_pair(&self.file, slot(number), mode, Deadline::Now)
+    }
+
+    /// Whether an exclusive waiter of a lock, or a sharer behind one, waits.
+    fn has_queue(&self) -> Result<bool> {
+        Ok(conflict(&self.file, QUEUE, Mode::Exclusive)?.is_some())
+    }
+
+    /// Whether callers that want this take turns.
+    const fn queues(&self, wanted: Wanted) -> bool {
+        matches!(wanted, Wanted::Slots(count) if count > 1 || self.kept.capacity() > DIRECT)
+    }
+
+    /// Releases everything but these slots, whose numbers ascend.
+    fn keep_only(&self, numbers: &[u16]) -> Result<()> {
+        let mut from = ALL.first;
+        for number in numbers {
+            let kept = of_ipcbox(*number);
+            if from < kept.first {
+                unlock(&self.file, Bytes { first: from, len: kept.first - from })?;
+            }
+            from = kept.first + kept.len;
+        }
+        unlock(&self.file, Bytes { first: from, len: 0 })
+    }
+
+    /// Takes what is wanted without waiting. If it is taken, kills the holders whose process has exited and tries again.
+    ///
+    /// # Errors
+    /// `EAGAIN`: it is not free.
+    pub fn take_at_once(&self, wanted: Wanted) -> Result<Vec<u16>> {
+        loop {
+            match self.attempt(wanted, false) {
+                Err(Errno::EAGAIN) if self.kill_stale() > 0 => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Takes what is wanted, without a message.
+    ///
+    /// # Errors
+    /// `EAGAIN`: not in time.
+    pub fn take(&self, wanted: Wanted, deadline: Deadline) -> Result<Vec<u16>> {
+        match self.take_at_once(wanted) {
+            Err(Errno::EAGAIN) if deadline != Deadline::Now => {}
+            outcome => return outcome,
+        }
+        match self.own_wait(wanted)? {
+            Some(mode) => self.wait(mode, wanted, deadline),
+            None => self.watch(wanted, deadline, || Deadline::Forever),
+        }
+    }
+
+    /// Returns how this process can wait for it without a watcher.
+    pub fn own_wait(&self, wanted: Wanted) -> Result<Option<Mode>> {
+        Ok(match wanted {
+            Wanted::Slots(_) if self.kept == Kept::Slots(1) => Some(Mode::Exclusive),
+            Wanted::Lock { shared: false } => Some(Mode::Exclusive),
+            Wanted::Lock { shared: true } if !self.has_queue()? => Some(Mode::Shared),
+            _ => None,
+        })
+    }
+
+    /// Waits for the only slot or the lock.
+    ///
+    /// # Errors
+    /// `EAGAIN`: not in time.
+    pub fn wait(&self, mode: Mode, wanted: Wanted, deadline: Deadline) -> Result<Vec<u16>> {
+        let is_awaited = wanted == Wanted::Lock { shared: false };
+        if is_awaited {
+            // It fails if another process removes the file at this moment.
+            let _ = lock(&self.file, AWAITED, Mode::Shared, Deadline::Now);
+        }
+        let outcome = lock_pair(&self.file, slot(1), mode, deadline);
+        if is_awaited {
+            unlock(&self.file, AWAITED)?;
+        }
+        outcome.map(|()| vec![1])
+    }
+
+    /// Waits in a child. Calls `waits` repeatedly, which returns when to call it again.
+    ///
+    /// # Errors
+    /// `EAGAIN`: not in time.
+    pub fn watch(&self, wanted: Wanted, deadline: Deadline, mut waits: impl FnMut() -> Deadline) -> Result<Vec<u16>> {
+        let (queues, count) = match wanted {
+            Wanted::Slots(count) => (self.queues(wanted), count.into()),
+            Wanted::Lock { .. } => (true, 1),
+        };
+        let any = (1..=self.kept.capacity()).map(slot).collect();
+        let alone_if = matches!(wanted, Wanted::Lock { .. }).then_some(AWAITED);
+        let watched = Watched { first: queues.then_some(TURN), any, count, alone_if };
+        loop {
+            let began = Instant::now();
+            // Without a process, a descriptor or memory for the watcher, this looks again now and then.
+            let mut woken = Woken::Ended;
+            let mut is_shared = false;
+            if let Ok(watcher) = Watcher::start(&self.file, &watched) {
+                let outcome = watcher.wait(deadline, &mut waits);
+                let is_kept = watcher.end();
+                woken = outcome?;
+                is_shared = is_kept && woken == Woken::Granted && wanted == Wanted::Lock { shared: true };
+            }
+            if is_shared {
+                // It may be exclusive until now. A new attempt would give way to later callers.
+                self.lock_now(1, Mode::Shared)?;
+                self.keep_only(&[1])?;
+                return Ok(vec![1]);
+            }
+            match self.attempt(wanted, true) {
+                Err(Errno::EAGAIN) if !deadline.is_over() => {}
+                outcome => return outcome,
+            }
+            if woken == Woken::Ended && began.elapsed() < QUICK {
+                sleep(deadline.left().map_or(PAUSE, |left| left.min(PAUSE)));
+            }
+        }
+    }
+}

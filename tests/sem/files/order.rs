@@ -1,0 +1,113 @@
+//! First come, first served.
+
+use std::fs;
+
+use super::{awaited, holder};
+use crate::support::{Child, World, eventually};
+
+/// Starts callers one after the other, each of which waits before the next one starts.
+fn queued(world: &World, target: &str, lines: &[String]) -> Vec<Child> {
+    let mut children = Vec::new();
+    for (n, line) in lines.iter().enumerate() {
+        children.push(world.call(line).args(["--", "sh", "-c"]).arg(format!("echo {n} >>order")).start());
+        awaited(world, target, n + 1);
+    }
+    children
+}
+
+fn order(world: &World) -> String {
+    fs::read_to_string(world.dir().join("order")).unwrap().replace('\n', " ")
+}
+
+#[test]
+fn waiters_are_served_in_order() {
+    // One slot, few slots, many slots, and a lock.
+    for (line, target) in [
+        ("sem run ./one --slots 1 --take 1", "./one"),
+        ("sem run ./few --slots 3 --take 3", "./few"),
+        ("sem run ./many --slots 17 --take 17", "./many"),
+        ("sem lock ./lock", "./lock"),
+    ] {
+        let world = World::new();
+        let holder = holder(&world, line);
+        // Each takes all, so that the order is that of their turns.
+        let lines: Vec<String> = (0..20).map(|_| format!("{line} -q")).collect();
+        let children = queued(&world, target, &lines);
+        drop(holder);
+        for child in children {
+            assert_eq!(child.code(), 0, "{line}");
+        }
+        let expected: Vec<String> = (0..20).map(|n| format!("{n} ")).collect();
+        assert_eq!(order(&world), expected.concat(), "{line}");
+    }
+}
+
+#[test]
+fn waiters_of_single_slots_are_served_in_order() {
+    for slots in [2, 20] {
+        let world = World::new();
+        let first = holder(&world, &format!("sem run ./s --slots {slots} --take {}", slots - 1));
+        let second = holder(&world, "sem run ./s");
+        let lines: Vec<String> = (0..12).map(|_| "sem run ./s -q".to_owned()).collect();
+        let children = queued(&world, "./s", &lines);
+        // The one slot goes from one to the next.
+        drop(second);
+        for child in children {
+            assert_eq!(child.code(), 0);
+        }
+        let expected: Vec<String> = (0..12).map(|n| format!("{n} ")).collect();
+        assert_eq!(order(&world), expected.concat(), "{slots}");
+        drop(first);
+    }
+}
+
+#[test]
+fn taker_of_two_is_served_among_takers_of_one() {
+    for slots in [2, 20] {
+        let world = World::new();
+        let all = holder(&world, &format!("sem run ./s --slots {slots} --take {slots}"));
+        let job = "echo >>ran; sleep 0.02";
+        let one = || world.call("sem run ./s -q -- sh -c").arg(job).start();
+        let mut others: Vec<Child> = (0..10).map(|_| one()).collect();
+        awaited(&world, "./s", 10);
+        let mut two = world.call("sem run ./s --take 2 -q -- true").start();
+        awaited(&world, "./s", 11);
+        others.extend((0..40).map(|_| one()));
+        awaited(&world, "./s", 51);
+        drop(all);
+        // As many come as are served.
+        eventually("the taker of two is served", || {
+            let before = others.len();
+            others.retain_mut(Child::runs);
+            for _ in others.len()..before {
+                others.push(one());
+            }
+            !two.runs()
+        });
+        assert_eq!(two.code(), 0);
+        let ran = fs::read_to_string(world.dir().join("ran")).unwrap_or_default().lines().count();
+        assert!(slots == 20 || ran < 200, "{ran} came first");
+    }
+}
+
+#[test]
+fn sharer_does_not_overtake_an_exclusive_waiter() {
+    let world = World::new();
+    let reader = holder(&world, "sem lock ./l -s");
+    let writer = world.call("sem lock ./l -- sh -c").arg("echo w >>order").start();
+    awaited(&world, "./l", 1);
+    world.call("sem lock ./l -s -n -- true").fails(124, "; an exclusive waiter comes first\n");
+    let late: Vec<Child> = (0..3)
+        .map(|n| {
+            let child =
+                world.call("sem lock ./l -s -- sh -c").arg("echo r >>order; echo >ready; exec sleep 1000").start();
+            awaited(&world, "./l", 2 + n);
+            child
+        })
+        .collect();
+    drop(reader);
+    assert_eq!(writer.code(), 0);
+    eventually("all sharers share", || world.call("sem stat ./l --columns used --no-header").ok() == "3 shared\n");
+    eventually("all of them run", || order(&world) == "w r r r ");
+    drop(late);
+}

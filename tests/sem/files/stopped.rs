@@ -1,0 +1,74 @@
+//! A stopped waiter holds nothing that others need.
+
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, setpgid};
+
+use super::{awaited, holder};
+use crate::support::{Call, Child, World, eventually};
+
+fn waiter(call: Call) -> Child {
+    let own_group = || Ok(setpgid(Pid::from_raw(0), Pid::from_raw(0))?);
+    call.before(own_group).start()
+}
+
+#[test]
+fn stopped_waiter_blocks_no_other_caller() {
+    for (hold, wait, others) in [
+        ("sem run ./s --slots 1", "sem run ./s", &["sem run ./s"][..]),
+        ("sem run ./s --slots 2 --take 2", "sem run ./s", &["sem run ./s --take 2", "sem run ./s"]),
+        ("sem run ./s --slots 3 --take 3", "sem run ./s --take 2", &["sem run ./s --take 3", "sem run ./s"]),
+        ("sem run ./s --slots 20 --take 20", "sem run ./s", &["sem run ./s --take 20", "sem run ./s"]),
+        ("sem lock ./l", "sem lock ./l", &["sem lock ./l", "sem lock ./l -s"]),
+        ("sem lock ./l -s", "sem lock ./l", &["sem lock ./l -s", "sem lock ./l"]),
+        ("sem lock ./l", "sem lock ./l -s", &["sem lock ./l", "sem lock ./l -s"]),
+    ] {
+        for which in [Signal::SIGSTOP, Signal::SIGTSTP] {
+            let world = World::new();
+            let target = if hold.contains("./s") { "./s" } else { "./l" };
+            let holder = holder(&world, hold);
+            let stopped = waiter(world.call(wait).args(["-q", "--", "true"]));
+            awaited(&world, target, 1);
+            let mut stopped = stopped.stopped_by(which);
+            drop(holder);
+            for other in others {
+                world.call(other).args(["-w", "60", "--", "true"]).ok();
+            }
+            assert!(stopped.runs(), "{wait}");
+            stopped.signal(Signal::SIGCONT);
+            assert_eq!(stopped.code(), 0, "{hold} {wait}");
+        }
+    }
+}
+
+#[test]
+fn stopped_sharer_behind_a_waiter_blocks_no_other() {
+    let world = World::new();
+    let reader = holder(&world, "sem lock ./l -s");
+    let writer = world.call("sem lock ./l -- true").start();
+    awaited(&world, "./l", 1);
+    let stopped = waiter(world.call("sem lock ./l -s -- true"));
+    awaited(&world, "./l", 2);
+    let stopped = stopped.stopped();
+    drop(reader);
+    assert_eq!(writer.code(), 0);
+    for mode in ["", "-s"] {
+        world.call(&format!("sem lock ./l {mode} -w 60 -- true")).ok();
+    }
+    stopped.signal(Signal::SIGCONT);
+    assert_eq!(stopped.code(), 0);
+}
+
+#[test]
+fn stat_shows_a_stopped_waiter() {
+    let world = World::new();
+    let _holder = holder(&world, "sem run ./s --slots 20 --take 20");
+    let waiting = waiter(world.call("sem run ./s -- true"));
+    awaited(&world, "./s", 1);
+    let waiting = waiting.stopped();
+    let shown = format!("waiter  stopped  {}\n", waiting.pid());
+    eventually("it is shown as stopped", || {
+        let call = world.call("sem stat ./s --waiters --columns role,state,pid --no-header");
+        call.ok() == shown
+    });
+    world.call("sem stat ./s --columns stopped --no-header").stdout("1\n").ok();
+}
