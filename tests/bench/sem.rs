@@ -1,6 +1,7 @@
 //! `sem` compared with flock, GNU parallel's sem, and a plain fork and exec.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::table::{BINARY, Goal, Table, calls, find};
 
@@ -17,6 +18,45 @@ fn sem(line: &str) -> Command {
 /// Returns a name that no other run uses.
 fn name() -> String {
     format!("bench-{}", std::process::id())
+}
+
+/// The same limit in a file.
+fn files(table: &mut Table, lock: &str) {
+    if find("flock").is_none() {
+        return table.missing("sem run FILE, flock", "flock");
+    }
+    let flock = || command("flock", &format!("{lock} /bin/true"));
+    for slots in [1, 4] {
+        let file = format!("{lock}.{slots}");
+        let run = || sem(&format!("run {file} --slots {slots} -- /bin/true"));
+        let name = format!("sem run FILE, {slots} free, flock");
+        table.compare(&name, Goal::Time(0.9), 31, || calls(40, run()), || calls(40, flock()));
+        std::fs::remove_file(&file).expect("the file of slots");
+    }
+    // From one holder to the next, while all slots are taken.
+    for (slots, goal) in [(1, 1.1), (64, 3.0)] {
+        let file = format!("{lock}.{slots}");
+        let line = format!("run {file} --slots {slots}");
+        let busy =
+            (slots > 1).then(|| sem(&format!("{line} --take {} -- sleep 1000", slots - 1)).spawn().expect("ipcbox"));
+        let run = || sem(&format!("{line} -- /bin/true"));
+        let name = format!("sem run FILE, next of {slots}, flock");
+        table.compare(&name, Goal::Time(goal), 15, || at_once(20, run), || at_once(20, flock));
+        if let Some(mut holder) = busy {
+            holder.kill().and_then(|()| holder.wait()).expect("a holder");
+        }
+        std::fs::remove_file(&file).expect("the file of slots");
+    }
+}
+
+/// Starts all calls at once and waits for them.
+fn at_once(count: usize, call: impl Fn() -> Command) -> Duration {
+    let start = Instant::now();
+    let children: Vec<_> = (0..count).map(|_| call().spawn().expect("a call")).collect();
+    for mut child in children {
+        assert!(child.wait().expect("a child").success());
+    }
+    start.elapsed()
 }
 
 pub fn tasks(table: &mut Table) {
@@ -41,6 +81,7 @@ pub fn tasks(table: &mut Table) {
         }
         None => table.missing("sem run, flock", "flock"),
     }
+    files(table, &lock);
     match find("parallel") {
         Some(parallel) => {
             // GNU parallel acts as its own sem under that name.
