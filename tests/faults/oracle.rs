@@ -136,9 +136,11 @@ impl Case<'_> {
         // An object that could not be removed is reported.
         let is_removal = [libc::SYS_unlink, libc::SYS_unlinkat].contains(&call)
             || call == libc::SYS_shmctl && line.words.contains("--lock");
+        // The next server replaces what is left.
+        let is_replaced = line.verb() == "sock recv" && [libc::SYS_newfstatat, libc::SYS_flock].contains(&call);
         // A locked write that could not be copied is in its journal, and is read from there.
         let is_kept = self.report.err.contains("repeat the locked write to complete the copy");
-        if !is_known && !is_removal && !is_kept && !self.stays(&state) && !line.goes_by_steps() {
+        if !is_known && !is_removal && !is_replaced && !is_kept && !self.stays(&state) && !line.goes_by_steps() {
             return Err("leaves something");
         }
         Ok(format!("reported, {status}"))
@@ -213,6 +215,10 @@ impl Case<'_> {
             }
             (libc::SYS_renameat2, ENOENT) if line.starts_with("sock ") => {
                 words(&["another process has just replaced it"])
+            }
+            // Another process has removed the path.
+            (libc::SYS_newfstatat, ENOENT) if line.starts_with("sock recv") => {
+                self.report.status == self.usual.done.status
             }
             // The kernel reports each change once, so this reader waits for the next one.
             (libc::SYS_accept4 | libc::SYS_recvfrom | libc::SYS_recvmsg, EAGAIN) if line.starts_with("sock recv") => {
@@ -334,6 +340,10 @@ impl Case<'_> {
     /// Returns whether the kernel reported that there is no input, to a reader that is notified of each change once,
     /// epoll(7).
     fn is_empty_word(&self) -> bool {
+        if self.line.verb() == "sock recv" {
+            let reads = [libc::SYS_accept4, libc::SYS_recvfrom, libc::SYS_recvmsg];
+            return reads.contains(&self.call) && self.how == Disturbed::Fails(EAGAIN);
+        }
         let waits = ["fifo read", "fifo serve", "pipe merge"].contains(&&*self.line.verb());
         waits && self.call == libc::SYS_read && self.how == Disturbed::Fails(EAGAIN)
     }

@@ -39,8 +39,9 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// The most bytes of a small file.
 const SMALL: u64 = BUFFER as u64;
 
-/// The failures of a write after which the connection is lost.
-const LOST: [Errno; 5] = [Errno::EPIPE, Errno::ECONNRESET, Errno::ETIMEDOUT, Errno::EHOSTUNREACH, Errno::ENETUNREACH];
+/// The failures after which the connection is lost.
+pub const LOST: [Errno; 5] =
+    [Errno::EPIPE, Errno::ECONNRESET, Errno::ETIMEDOUT, Errno::EHOSTUNREACH, Errno::ENETUNREACH];
 
 /// What a direction does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,12 +10,13 @@ use nix::errno::Errno;
 use super::inlet::{Incoming, Inlet, LONG, Remaining, STUCK};
 use super::{Most, Receiving, warn_of_dropped};
 use crate::applets::sock::endpoint::allow::{Origin, refuse};
+use crate::applets::sock::endpoint::exchange::LOST;
 use crate::applets::sock::endpoint::listener::{LACKING, Listener};
 use crate::applets::sock::endpoint::missing;
 use crate::exit::Exit;
 use crate::output::{self, print};
 use crate::sys::deadline::Deadline;
-use crate::sys::socket::{datagram, stream};
+use crate::sys::socket::{self, datagram, stream};
 use crate::sys::wait::{Want, has};
 use crate::text::{counted, whole};
 
@@ -41,13 +42,13 @@ impl Receiving {
         };
         let origin = match self.gate.admit(&connection) {
             Ok(origin) => origin,
-            Err(cause) => {
-                // Otherwise it has reset the connection.
-                if Exit::of(&cause.clone().into()) == Exit::Denied {
-                    refuse("client", address, cause);
-                }
+            Err(cause) if Exit::of(&cause.clone().into()) == Exit::Denied => {
+                refuse("client", address, cause);
                 return Ok(Remaining::More);
             }
+            // It has reset the connection.
+            Err(_) if socket::peer_name(&connection) == Err(Errno::ENOTCONN) => return Ok(Remaining::More),
+            Err(cause) => bail!(Error::from(cause).context("cannot accept a client")),
         };
         self.connected(address.to_owned(), connection, false, origin)?;
         Ok(self.enough())
@@ -152,6 +153,7 @@ impl Receiving {
                 Ok(Remaining::More)
             }
             Err(Errno::EAGAIN) => Ok(Remaining::Nothing),
+            Err(errno) if !LOST.contains(&errno) => bail!(errno),
             Err(errno) => {
                 print(&incoming.wording.finish())?;
                 let bytes = counted(usize::try_from(incoming.taken).unwrap_or(usize::MAX), "byte");
