@@ -21,7 +21,7 @@ fn datagram_comes_with_its_sender() {
         gid: nix::unistd::getegid().as_raw(),
     };
     for (client, from) in [(&unnamed, Name::Unnamed), (&at_path, Name::Path(dir.path("client")))] {
-        send_to(client.as_fd(), &[7; 60_000], &Name::Abstract(name.clone().into_bytes())).unwrap();
+        send_to(client.as_fd(), &vec![7; 60_000], &Name::Abstract(name.clone().into_bytes())).unwrap();
         let sender = receive(&server, &mut bytes).unwrap();
         assert_eq!((bytes.len(), sender), (60_000, Sender { name: from, process: Some(own) }));
     }

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn request_is_parsed_piece_by_piece() {
-    for message in [None, Some(&b""[..]), Some(b"hello"), Some(&[7; LONGEST])] {
+    for message in [None, Some(&b""[..]), Some(b"hello"), Some(&vec![7; LONGEST])] {
         let whole = request(message);
         for end in (0..whole.len()).step_by((whole.len() / 20).max(1)) {
             assert_eq!(parse(&whole[..end]), Begun::Part, "{end}");
