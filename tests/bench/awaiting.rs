@@ -42,7 +42,7 @@ pub fn tasks(table: &mut Table) {
         let mut wait = command(BINARY, "sock wait tcp:127.0.0.1:1 -w 2 -E 0");
         let before = of_children();
         assert!(wait.stdin(Stdio::null()).status().expect("it starts").success());
-        table.bound(task, (of_children() - before).as_secs_f64() * 1e3, 10.0);
+        table.bound(task, of_children().saturating_sub(before).as_secs_f64() * 1e3, 10.0);
     }
 }
 

@@ -66,11 +66,10 @@ pub fn tasks(table: &mut Table) {
 fn to_null(table: &mut Table, program: &Path, flow: &Path, file: &Path, path: &str) {
     let bytes = AMOUNT << 20;
     let input = File::create(file).expect("a file");
-    let mut fill = Command::new(flow);
-    fill.args(["write", &AMOUNT.to_string()]).stdout(Stdio::piped());
-    let mut fill = fill.spawn().expect("the bytes");
-    std::io::copy(&mut fill.stdout.take().expect("the bytes"), &mut &input).expect("the bytes");
-    assert!(fill.wait().expect("the bytes").success());
+    let mut writing = Command::new(flow);
+    let mut writing = writing.args(["write", &AMOUNT.to_string()]).stdout(Stdio::piped()).spawn().expect("the bytes");
+    std::io::copy(&mut writing.stdout.take().expect("the bytes"), &mut &input).expect("the bytes");
+    assert!(writing.wait().expect("the bytes").success());
     let bare = format!("{} push ", program.display());
     for (form, address, peers) in [
         (
