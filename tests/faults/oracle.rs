@@ -197,12 +197,39 @@ impl Case<'_> {
         }
     }
 
+    /// Like [`is_answer`](Self::is_answer), for the answers that only `sock` gets.
+    fn is_answer_about_sockets(&self, errno: Errno) -> Option<bool> {
+        let verb = self.line.words.strip_prefix("sock ")?.split(' ').next()?;
+        let words = |words: &[&str]| Some(words.iter().any(|words| self.report.err.contains(words)));
+        match (verb, self.call, errno) {
+            (_, libc::SYS_flock, EAGAIN) => words(&["its directory is still locked", "its directory is locked"]),
+            (_, libc::SYS_renameat2, ENOENT) => words(&["another process has just replaced it"]),
+            // Another process has removed the path.
+            ("recv", libc::SYS_newfstatat, ENOENT) => Some(self.report.status == self.usual.done.status),
+            // The kernel reports each change once, so this reader waits for the next one.
+            ("recv", libc::SYS_accept4 | libc::SYS_recvfrom | libc::SYS_recvmsg, EAGAIN) => {
+                Some(self.report.status == 124)
+            }
+            // A process has the socket.
+            ("rm", libc::SYS_connect, EPROTOTYPE | EPERM) => words(&["it is in use"]),
+            // No server is there.
+            ("wait", libc::SYS_openat | libc::SYS_newfstatat, ENOENT)
+            | ("wait", libc::SYS_connect, ECONNREFUSED | EPERM) => {
+                words(&[": no server", ": a socket that does not listen"])
+            }
+            _ => None,
+        }
+    }
+
     /// Returns whether this is an answer and not a failure: no data, no room, or no such set. Such answers have their
     /// own messages.
     fn is_answer(&self) -> bool {
         let Disturbed::Fails(errno) = self.how else { return false };
         let words = |words: &[&str]| words.iter().any(|words| self.report.err.contains(words));
         let line = self.line.words;
+        if let Some(is_answer) = self.is_answer_about_sockets(errno) {
+            return is_answer;
+        }
         match (self.call, errno) {
             // Only the value for the message of the timeout could not be read.
             _ if line.starts_with("sem wait") && words(&["the value is still unknown"]) => {
@@ -210,20 +237,6 @@ impl Case<'_> {
             }
             // EAGAIN reads as a timeout.
             (libc::SYS_pread64, EAGAIN) if line.starts_with("sem wait") => self.report.status == 124,
-            (libc::SYS_flock, EAGAIN) if line.starts_with("sock ") => {
-                words(&["its directory is still locked", "its directory is locked"])
-            }
-            (libc::SYS_renameat2, ENOENT) if line.starts_with("sock ") => {
-                words(&["another process has just replaced it"])
-            }
-            // Another process has removed the path.
-            (libc::SYS_newfstatat, ENOENT) if line.starts_with("sock recv") => {
-                self.report.status == self.usual.done.status
-            }
-            // The kernel reports each change once, so this reader waits for the next one.
-            (libc::SYS_accept4 | libc::SYS_recvfrom | libc::SYS_recvmsg, EAGAIN) if line.starts_with("sock recv") => {
-                self.report.status == 124
-            }
             (libc::SYS_semtimedop, EFBIG) => words(&["is a plain set"]),
             // The new set is still there, but without values.
             (libc::SYS_semtimedop, EIDRM) if line.starts_with("sem create") => words(&["was never initialised"]),
@@ -270,14 +283,6 @@ impl Case<'_> {
                 _,
             ) if line.starts_with("ipcrm-lite ") => {
                 words(&["cannot inspect every process that may use the object"]) && !self.report.state.is_empty()
-            }
-            // A process has the socket.
-            (libc::SYS_connect, EPROTOTYPE | EPERM) if line.starts_with("sock rm") => words(&["it is in use"]),
-            // No server is there.
-            (libc::SYS_openat | libc::SYS_newfstatat, ENOENT) | (libc::SYS_connect, ECONNREFUSED | EPERM)
-                if line.starts_with("sock wait") =>
-            {
-                words(&[": no server", ": a socket that does not listen"])
             }
             (libc::SYS_write, EPIPE) if line.starts_with("sem hold") => words(&["the holder was killed"]),
             // The object is gone. Its creator is not, or is unknown.

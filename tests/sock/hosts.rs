@@ -118,10 +118,10 @@ fn refused_fork_is_no_timeout() {
     let world = World::new();
     let Some(stranger) = world.stranger() else { return };
     getent(&world, "echo '127.0.0.1 STREAM'");
-    // SAFETY: plain numbers.
     #[allow(unsafe_code)]
     let limit = || {
         let none = libc::rlimit { rlim_cur: 1, rlim_max: 1 };
+        // SAFETY: the limit lives through the call, which only reads it.
         match unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const none) } {
             0 => Ok(()),
             _ => Err(std::io::Error::last_os_error()),

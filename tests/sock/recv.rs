@@ -151,19 +151,21 @@ fn send_messages(world: &World, address: &str, messages: &[&[u8]]) {
     if let Some(udp) = address.strip_prefix("udp:") {
         let at = udp.replace("localhost", "127.0.0.1");
         let socket = UdpSocket::bind(if at.starts_with('[') { "[::1]:0" } else { "127.0.0.1:0" }).unwrap();
-        messages.iter().for_each(|message| assert_eq!(socket.send_to(message, &at).unwrap(), message.len()));
+        for message in messages {
+            assert_eq!(socket.send_to(message, &at).unwrap(), message.len());
+        }
     } else if let Some(path) = address.strip_prefix("dgram:") {
         let socket = UnixDatagram::unbound().unwrap();
-        messages
-            .iter()
-            .for_each(|message| assert_eq!(socket.send_to(message, world.dir().join(path)).unwrap(), message.len()));
+        for message in messages {
+            assert_eq!(socket.send_to(message, world.dir().join(path)).unwrap(), message.len());
+        }
     } else {
         let path = world.dir().join(address.strip_prefix("seqpacket:").unwrap());
         let socket = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).unwrap();
         connect(socket.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
-        messages.iter().for_each(|message| {
-            assert_eq!(send(socket.as_raw_fd(), message, MsgFlags::empty()).unwrap(), message.len())
-        });
+        for message in messages {
+            assert_eq!(send(socket.as_raw_fd(), message, MsgFlags::empty()).unwrap(), message.len());
+        }
     }
 }
 
@@ -439,10 +441,7 @@ fn closed_output_removes_the_path_first() {
     assert_eq!(output.status.signal(), Some(libc::SIGPIPE), "{output:?}");
     sending.join().unwrap();
     assert!(!world.dir().join("s").exists());
-    let (child, _) = {
-        let script = "exec ipcbox sock recv ./s --follow >/dev/full";
-        (world.shell(script).start().blocked_in(libc::SYS_ppoll), ())
-    };
+    let child = world.shell("exec ipcbox sock recv ./s --follow >/dev/full").start().blocked_in(libc::SYS_ppoll);
     client(&world, "./s").write_all(b"x\n").unwrap();
     let (status, _, message) = output_of(child);
     let words = "sock: cannot receive from ./s: cannot write to standard output: no space left on device (ENOSPC)\n";

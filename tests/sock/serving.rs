@@ -67,7 +67,7 @@ fn client_is_described_in_the_environment() {
     assert_eq!(String::from_utf8(ask(&world, &address, b"")).unwrap(), own(""));
     // The variables of an outer server are not inherited.
     let name = world.name("n");
-    let inner = world.call(&format!("sock serve tcp:127.0.0.1:0 -c 1 -- sh -c")).arg(shown).env("IPCBOX_PEER_UID", "7");
+    let inner = world.call("sock serve tcp:127.0.0.1:0 -c 1 -- sh -c").arg(shown).env("IPCBOX_PEER_UID", "7");
     let mut server = inner.start();
     let mut address = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(server.output()), &mut address).unwrap();
@@ -227,7 +227,7 @@ fn named_senders_of_datagrams_are_answered() {
     let named = UnixDatagram::bind(world.dir().join("client")).unwrap();
     let unnamed = UnixDatagram::unbound().unwrap();
     let mut reply = vec![0; 70_000];
-    for request in [&b"hello"[..], &[b'x'; 60_000], b"a\nb"] {
+    for request in [&b"hello"[..], &vec![b'x'; 60_000], b"a\nb"] {
         // The name is absolute, because CMD's server has another directory.
         named.send_to(request, &path).unwrap();
         let count = named.recv(&mut reply).unwrap();

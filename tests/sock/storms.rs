@@ -51,12 +51,12 @@ fn contend(world: &World, dice: &mut Dice, contenders: usize) {
         let Some(mut server) = server else { continue };
         // It serves, or has lost.
         let reached = || world.call("sock connect ./s").output().stdout == format!("{number}\n").into_bytes();
-        let mut serves = false;
+        let mut has_won = false;
         eventually("a contender has won or lost", || {
-            serves = server.runs() && reached();
-            serves || !server.runs()
+            has_won = server.runs() && reached();
+            has_won || !server.runs()
         });
-        if serves {
+        if has_won {
             running.push((number, server));
         } else {
             let output = server.end();

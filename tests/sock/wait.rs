@@ -14,7 +14,7 @@ use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bin
 
 use super::awaiting::{free, full};
 use super::{FORMS, stale};
-use crate::support::{Child, World, eventually};
+use crate::support::{Child, World, eventually, lines};
 
 /// Binds a socket to `name` that does not listen yet.
 fn early(world: &World, name: &str, kind: SockType) -> OwnedFd {
@@ -223,7 +223,7 @@ fn wrong_address_fails_at_once() {
     }
     // Every address is tried.
     let output = world.call("sock wait ./file ./stream dgram:stream").output();
-    assert_eq!((output.status.code(), output.stderr.iter().filter(|byte| **byte == b'\n').count()), (Some(4), 3));
+    assert_eq!((output.status.code(), lines(&output.stderr).len()), (Some(4), 3));
     world.call("sock wait").fails(2, "ADDR is missing");
     world.call("sock wait tcp:nothing.invalid:1 -n").fails(124, "the host was not looked up at once");
     world.call("sock wait tcp:192.0.2.1:9 -w 0.1").fails(124, "after 100ms\n");

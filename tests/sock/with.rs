@@ -65,8 +65,8 @@ fn command_runs_while_the_server_accepts() {
     ] {
         let world = World::new();
         let own = format!("{}x", world.name(""));
-        let (address, word) = (address.replace("NAME", &own), word.replace("NAME", &own));
-        let server = [&PYTHON[..], &[&word, "pid"]].concat();
+        let (address, used) = (address.replace("NAME", &own), word.replace("NAME", &own));
+        let server = [&PYTHON[..], &[&used, "pid"]].concat();
         let script = "ipcbox sock connect $IPCBOX_ADDRESS; echo $IPCBOX_PORT $IPCBOX_ADDRESS $*; exit 7";
         let call = with(&world, &address, &server).args([":::", "sh", "-c", script, "sh", "{port}x", "{address}"]);
         let (status, stdout, stderr) = ended(&call.output());

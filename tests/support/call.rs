@@ -91,13 +91,12 @@ impl Call {
     pub fn passing(self, fd: &impl AsRawFd, number: i32) -> Self {
         let fd = fd.as_raw_fd();
         self.before(move || {
-            // SAFETY: only numbers. If they are equal, dup2(2) would leave the descriptor close-on-exec.
+            // SAFETY: only numbers.
             #[allow(unsafe_code)]
-            let passed = match fd == number {
-                true => unsafe { libc::fcntl(fd, libc::F_SETFD, 0) },
-                false => unsafe { libc::dup2(fd, number) },
-            };
-            if passed < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+            let passed = unsafe { libc::dup2(fd, number) } == number
+                // SAFETY: as above. If the numbers are equal, dup2(2) has left the descriptor close-on-exec.
+                && unsafe { libc::fcntl(number, libc::F_SETFD, 0) } == 0;
+            if passed { Ok(()) } else { Err(std::io::Error::last_os_error()) }
         })
     }
 
