@@ -542,6 +542,7 @@ help	verb	Explain a verb
 --value	-	Set the values (default: 0)
 --nsems	-	Create K semaphores (default: one for each value)
 --slots	-	Create N slots for `sem run`
+--lock		Create a lock for `sem lock`
 -x,--exclusive		Fail with status 4 if the object exists
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
@@ -594,7 +595,7 @@ help	verb	Explain a verb
 --holders	@sem_stat--holders	List the holders of slots and locks
 --waiters	@sem_stat--holders	List the waiters and their operations
 -J,--json		Print JSON Lines: one object per record
---columns	,kind,family,id,key,name,owner,uid,group,gid,creator,creator_uid,creator_gid,mode,nsems,purpose,free,capacity,held,used,index,value,holders,waiting,waiters,stopped,zero_waiters,last_pid,op_time,change_time	Show only these columns, in this order
+--columns	,kind,family,id,key,name,path,device,inode,owner,uid,group,gid,creator,creator_uid,creator_gid,mode,nsems,purpose,free,capacity,held,used,index,value,holders,waiting,waiters,stopped,zero_waiters,last_pid,op_time,change_time	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h prints a shorter version)'
@@ -602,7 +603,7 @@ help	verb	Explain a verb
 --holders	@sem_stat--holders	List the holders of slots and locks
 --waiters	@sem_stat--holders	List the waiters and their operations
 -J,--json		Print JSON Lines: one object per record
---columns	,kind,family,id,key,name,purpose,role,state,slot,count,pid,command,operations	Show only these columns, in this order
+--columns	,kind,family,id,key,name,path,purpose,role,state,slot,count,pid,command,operations	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h prints a shorter version)'
@@ -742,8 +743,8 @@ help	verb	Explain a verb
 -h,--help		Print help (-h prints a shorter version)'
 [signal_help]='>signal'
 [help_signal]='>signal'
-[signal_send]='#1	signal	Signal: TERM, 15, RTMIN+3, or 0 (test only)
-#*	pid	Processes: PID, PID:INODE or PID@START
+[signal_send]='#1	signal	Signal: TERM, 15, RTMIN+3, or 0 (send nothing)
+#*	pid	PIDs, or PID:INODE or PID@START to resist pid reuse
 --value	-	Send the number N with SIG, as sigqueue(3) does
 --group		Send to the process group that PID leads
 --tree		Send to PID and all its descendants
@@ -781,7 +782,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with status N on timeout (default: 124)
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h prints a shorter version)'
-[signal_join]='#*	pid	Processes: PID, PID:INODE or PID@START
+[signal_join]='#*	pid	PIDs, or PID:INODE or PID@START to resist pid reuse
 -c,--count	-	Return after N processes have exited (default: all)
 -J,--json		Print JSON Lines: one object per record
 --columns	,pid,result,status,signal,number,command	Show only these columns, in this order
@@ -791,7 +792,7 @@ help	verb	Explain a verb
 -v,--verbose		Show the object and the process that block the call
 -q,--quiet		Do not print ids, pids or messages about waiting
 -h,--help		Print help (-h prints a shorter version)'
-[signal_stat]='#*	pid	Processes: PID, PID:INODE or PID@START
+[signal_stat]='#*	pid	PIDs, or PID:INODE or PID@START to resist pid reuse
 --threads		Show one line per thread
 --stuck	@signal_stat--stuck	Show only signals that are both pending and blocked
 -J,--json		Print JSON Lines: one object per record
@@ -799,7 +800,7 @@ help	verb	Explain a verb
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h prints a shorter version)'
-[signal_stat--stuck]='#*	pid	Processes: PID, PID:INODE or PID@START
+[signal_stat--stuck]='#*	pid	PIDs, or PID:INODE or PID@START to resist pid reuse
 --threads		Show one line per thread
 --stuck	@signal_stat--stuck	Show only signals that are both pending and blocked
 -J,--json		Print JSON Lines: one object per record
@@ -814,6 +815,14 @@ help	verb	Explain a verb
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h prints a shorter version)'
 [sock]='connect	verb	Send standard input to a server and print its reply
+serve	verb	Run CMD for each connection, call or datagram
+call	verb	Run the CMD of a server on your own files
+send	verb	Send lines or messages to a server
+recv	verb	Print lines and messages that clients send
+wait	verb	Wait until servers accept, without connecting to them
+with	verb	Run CMD while a server runs that only CMD needs
+activate	verb	Run CMD with sockets that listen already
+stat	verb	Show sockets and the processes at both ends
 rm	verb	Remove stale sockets, and nothing else
 help	verb	Explain a verb
 -V,--version		Print the version
@@ -831,9 +840,101 @@ help	verb	Explain a verb
 -q,--quiet		Do not print ids, pids or messages about waiting
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h prints a shorter version)'
+[sock_serve]='#*	address	Addresses to listen at; port 0 is a free port
+-c,--count	-	Stop after N connections, calls and datagrams
+-m,--mode	-	Create a path with this mode (default: 0600)
+--allow	user	Accept WHO too: a user, a uid, or any
+--max-time	-	Send TERM after DURATION, and KILL 5s later
+--then	signal	Send SIG instead of TERM, then wait D (default: 5s)
+-j,--jobs	-	Run at most N CMDs at once (default: 1)
+--report	file	Write a JSON record of each CMD to FILE
+--	command	Command and its arguments, run without a shell
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
+-h,--help		Print help (-h prints a shorter version)'
+[sock_call]='#1	address	Address of the server
+#2	-	Input for CMD; after '\''--'\'', it may begin with '\''-'\''
+--await		Wait for a server that does not exist yet
+--foreign		Accept a server that belongs to another user
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
+-h,--help		Print help (-h prints a shorter version)'
+[sock_send]='#1	address	Address of the server
+#*	-	Messages to send; after '\''--'\'', they may begin with '\''-'\''
+--lines		Send each line as a message, without its newline
+-0,--null		Send each NUL-terminated record, without its NUL
+--end		Send EOF on fd:N at the end
+--await		Wait for a server that does not exist yet
+--foreign		Accept a server that belongs to another user
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
+-h,--help		Print help (-h prints a shorter version)'
+[sock_recv]='#*	address	Addresses to listen at; port 0 is a free port
+-c,--count	-	Stop after N lines and messages
+--follow		Receive until interrupted
+--raw		Print data unchanged, without added newlines
+-0,--null		Treat NUL, not newline, as the end of a line
+-J,--json		Print each line or message as a line of JSON
+--tag		Start each line with "ADDR: "
+-m,--mode	-	Create a path with this mode (default: 0600)
+--allow	user	Accept WHO too: a user, a uid, or any
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
+-h,--help		Print help (-h prints a shorter version)'
+[sock_wait]='#*	address	Addresses of the servers
+--gone		Wait until no ADDR has a server any more
+--any		Wait for only one ADDR, whichever comes first
+--pid	pid	Exit with status 3 as soon as PID has exited
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
+--	command	Command that succeeds once the servers are ready
+-h,--help		Print help (-h prints a shorter version)'
+[sock_with]='#*	address	Addresses of SERVER
+--pass		Pass listening sockets to SERVER (LISTEN_FDS)
+--sep	-	Separate SERVER and CMD with WORD (default: :::)
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
+--	stages	SERVER, then ::: and CMD, run without a shell
+-h,--help		Print help (-h prints a shorter version)'
+[sock_activate]='#*	address	Addresses to listen at; fd:N passes a listening socket on
+--reserve		Keep the TCP port for CMD, which binds it itself
+-m,--mode	-	Create a path with this mode (default: 0600)
+--	command	Command and its arguments, run as given
+-h,--help		Print help (-h prints a shorter version)'
+[sock_stat]='#*	address	Addresses of sockets (default: all)
+--listening		Show only sockets that take connections or datagrams
+--pid	pid	Show only the sockets of this process
+-J,--json		Print JSON Lines: one object per record
+--columns	,address,type,state,owner,pid,command,peer,peer_pid,peer_command,receive_queue,send_queue,backlog,pending,mode	Show only these columns, in this order
+--no-header		Omit the header line
+--color	=auto,always,never	Use colour: auto, always or never (default: auto)
+-h,--help		Print help (-h prints a shorter version)'
 [sock_rm]='#*	socket	Paths of the sockets
 --force		Remove it even if it is in use
 --missing-ok		Do not fail if it does not exist
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
 -h,--help		Print help (-h prints a shorter version)'
 [key]='#*	key	Names, keys, ftok:PATH or ftok:PATH:N
 -h,--help		Print help (-h prints a shorter version)'

@@ -52,7 +52,7 @@ fn by(holders: Option<String>) -> String {
     holders.map_or_else(String::new, |holders| format!(" by {holders}"))
 }
 
-/// Lists processes, at most [`NAMED`] of them; `None` if there are none.
+/// Lists processes, at most `NAMED` of them; `None` if there are none.
 pub fn listed(pids: &[i32], name: fn(i32) -> String) -> Option<String> {
     let named = pids.iter().take(NAMED).map(|pid| name(*pid)).collect::<Vec<_>>().join(", ");
     let more = pids.len().saturating_sub(NAMED);

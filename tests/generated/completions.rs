@@ -62,7 +62,7 @@ fn kind(place: &str, parser: &clap::Command, arg: &Arg, columns: &str) -> String
         "DIR" | "PREFIX" => "dir".into(),
         "PID" => "pid".into(),
         "SIG" | "SIG[:D]" | "SIG=CMDLINE" | "L" | "A=B" | "SPEC" => "signal".into(),
-        "USER" | "USER[:GROUP]" => "user".into(),
+        "USER" | "USER[:GROUP]" | "WHO" => "user".into(),
         "APPLET" => "applet".into(),
         "A,B" => format!(",{columns}"),
         "COLUMN" => format!("={columns}"),

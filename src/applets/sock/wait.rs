@@ -59,7 +59,7 @@ impl Verb for Wait {
     const SUMMARY: &'static str = "Wait until servers accept, without connecting to them";
     const EXAMPLES: &'static str = "
 # Give up after a second if no server listens
-ipcbox sock wait ./db.sock tcp:localhost:5432 -w 1 ||
+ipcbox sock wait -w 1 ./a.sock tcp:localhost:80 ||
   echo 'not ready'
 ";
     const RUNS: Runs = Runs::Each;
