@@ -277,7 +277,7 @@ fn found(path: &Path, open: fn(&Path) -> nix::Result<OwnedFd>) -> Result<(OwnedF
             Kind::Regular => "",
             Kind::Fifo => "a FIFO",
             Kind::Directory => "a directory",
-            Kind::Link => "a symbolic link, which is not followed",
+            Kind::Link => "a symbolic link (not followed)",
             Kind::Device => "a device",
             Kind::Socket => "a socket",
         };

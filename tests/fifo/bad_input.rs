@@ -31,8 +31,8 @@ fn other_file_types_are_named_and_kept() {
     for (path, words) in [
         ("file", "the path is a regular file, not a FIFO"),
         ("dir", "the path is a directory, not a FIFO"),
-        ("link", "the path is a symbolic link, which is not followed, not a FIFO"),
-        ("dangling", "the path is a symbolic link, which is not followed, not a FIFO"),
+        ("link", "the path is a symbolic link (not followed), not a FIFO"),
+        ("dangling", "the path is a symbolic link (not followed), not a FIFO"),
         ("socket", "the path is a socket, not a FIFO"),
         ("/dev/null", "the path is a device, not a FIFO"),
     ] {

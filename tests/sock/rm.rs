@@ -54,8 +54,8 @@ fn other_files_are_kept() {
         ("file", "a regular file"),
         ("dir", "a directory"),
         ("fifo", "a FIFO"),
-        ("link", "a symbolic link, which is not followed"),
-        ("dangling", "a symbolic link, which is not followed"),
+        ("link", "a symbolic link (not followed)"),
+        ("dangling", "a symbolic link (not followed)"),
     ] {
         for force in [&[][..], &["--force"], &["--missing-ok"]] {
             let words = format!("cannot remove {name}: the path is {words}, not a socket");

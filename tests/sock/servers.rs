@@ -52,8 +52,8 @@ fn other_file_is_status_4() {
         ("./file", "the path is a regular file, not a socket"),
         ("./dir", "the path is a directory, not a socket"),
         ("./fifo", "the path is a FIFO, not a socket"),
-        ("./link", "the path is a symbolic link, which is not followed, not a socket"),
-        ("./dangling", "the path is a symbolic link, which is not followed, not a socket"),
+        ("./link", "the path is a symbolic link (not followed), not a socket"),
+        ("./dangling", "the path is a symbolic link (not followed), not a socket"),
         ("/dev/null", "the path is a device, not a socket"),
     ] {
         world.call("sock connect").arg(path).fails(4, words);

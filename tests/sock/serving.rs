@@ -309,7 +309,7 @@ fn wrong_addresses_are_refused() {
         ("dgram:./s", 4, "it is in use by "),
         ("./file", 4, "the path is a regular file, not a socket"),
         ("./dir", 4, "the path is a directory, not a socket"),
-        ("./link", 4, "the path is a symbolic link, which is not followed, not a socket"),
+        ("./link", 4, "the path is a symbolic link (not followed), not a socket"),
         ("./none/s", 3, "the parent directory does not exist"),
         ("./dir/", 1, "the path ends in a directory"),
         ("/proc/s", 3, ""),

@@ -238,7 +238,7 @@ fn wrong_address_is_reported() {
         ("./none", 3, "no such socket (ENOENT)"),
         ("none/s", 3, "the parent directory does not exist (ENOENT)"),
         ("./file", 4, "the path is a regular file, not a socket"),
-        ("./link", 4, "the path is a symbolic link, which is not followed, not a socket"),
+        ("./link", 4, "the path is a symbolic link (not followed), not a socket"),
         ("./d", 4, "the type of the socket is dgram (EPROTOTYPE)\nhint: use dgram:./d\n"),
         ("dgram:s", 4, "the type of the socket is stream (EPROTOTYPE)\nhint: use unix:s\n"),
         (&format!("@{name}"), 4, &format!("hint: use dgram:@{name}\n")),

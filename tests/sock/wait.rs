@@ -209,7 +209,7 @@ fn wrong_address_fails_at_once() {
     symlink("stream", world.dir().join("link")).unwrap();
     for (address, status, words) in [
         ("./file", 4, "cannot wait for ./file: the path is a regular file, not a socket\n"),
-        ("./link", 4, "a symbolic link, which is not followed"),
+        ("./link", 4, "a symbolic link (not followed)"),
         ("file/s", 1, "a part of the path is not a directory (ENOTDIR)"),
         ("./dgram", 4, "the server takes datagrams (EPROTOTYPE)\nhint: use dgram:./dgram\n"),
         ("dgram:stream", 4, "takes connections, not datagrams (EPROTOTYPE)\nhint: use unix:stream\n"),

@@ -122,14 +122,14 @@ fn server_that_exits_too_early_is_125() {
         let call = with(&world, "./s", &["sh", "-c", script]).args([":::", "touch", "ran"]);
         call.fails(125, &format!("sock: cannot wait for ./s: {words}"));
         let call = with(&world, "tcp:localhost:0", &["sh", "-c", script]).args([":::", "touch", "ran"]);
-        call.fails(125, "hint: set SO_REUSEADDR in SERVER");
+        call.fails(125, "hint: if its address is in use, let SERVER set SO_REUSEADDR");
     }
     assert!(!world.dir().join("ran").exists());
     // While CMD runs, it is only reported.
     let mut call = with(&world, "./s", &[&PYTHON[..], &["s", "pid"]].concat());
     call = call.args([":::", "sh", "-c", "until [ -s pid ]; do :; done; kill -9 $(cat pid); sleep 0.2; exit 4"]);
     let (status, _, stderr) = ended(&call.output());
-    assert_eq!((status, &*stderr), (Some(4), "sock: python3 was killed by SIGKILL, before CMD\n"));
+    assert_eq!((status, &*stderr), (Some(4), "sock: the server python3 was killed by SIGKILL before CMD\n"));
     assert!(!world.dir().join("s").exists());
 }
 
@@ -274,7 +274,7 @@ fn client_of_a_passed_socket_is_refused_after_an_exit() {
     let command = "until ! ipcbox sock wait ./s -n 2>/dev/null; do :; done; ipcbox sock connect ./s; exit $?";
     let (status, _, stderr) = ended(&call.args([":::", "sh", "-c", command]).output());
     assert_eq!(status, Some(3));
-    assert!(stderr.contains("sock: sh exited with status 3, before CMD\n"), "{stderr}");
+    assert!(stderr.contains("sock: the server sh exited with status 3 before CMD\n"), "{stderr}");
 }
 
 #[test]

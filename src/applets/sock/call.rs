@@ -25,7 +25,8 @@ use crate::sys::socket::{self, pass};
 use crate::sys::wait::{Wake, ready_or_signal};
 
 /// The CMD of the server (sock serve) runs on the standard input, output and error of call, and call exits with its
-/// status. MESSAGE replaces standard input, and the argument {} of CMD. CMD has the server's environment and directory.
+/// status. MESSAGE, without a newline, replaces standard input and the argument {} of CMD. CMD has the server's
+/// environment and directory.
 ///
 /// --timeout limits the time until CMD starts. SIGINT, SIGTERM and SIGHUP are passed on to CMD; a second one ends call.
 /// If call is killed, CMD gets SIGHUP.

@@ -45,7 +45,7 @@ impl Verb for Rm {
     const SUMMARY: &'static str = "Remove stale sockets, and nothing else";
     const EXAMPLES: &'static str = "
 # Remove the socket of a killed server, if there is one
-ipcbox sock rm db.sock --missing-ok
+ipcbox sock rm ./db.sock --missing-ok
 ";
     const STATUSES: &'static [(Exit, &'static str)] = &[
         (Exit::Failed, "in use (see --force), or any other failure"),

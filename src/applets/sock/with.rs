@@ -199,7 +199,9 @@ impl Hosting {
             {
                 let cause = Cause::new(Exit::BeforeCommand, format!("{} {}", self.server, how(ended)));
                 let cause = if self.claims.iter().any(|claim| claim.port.is_some()) {
-                    cause.hint("set SO_REUSEADDR in SERVER, for example by ,reuseaddr in socat, or use --pass")
+                    cause.hint(
+                        "if its address is in use, let SERVER set SO_REUSEADDR (socat: ,reuseaddr), or use --pass",
+                    )
                 } else {
                     cause
                 };
@@ -258,7 +260,7 @@ impl Hosting {
                     self.listeners.clear();
                 }
                 if cmd.is_some() && of_cmd.is_none() && ended != Ended::Exited(0) {
-                    output::warn(format!("{} {}, before CMD", self.server, how(ended)));
+                    output::warn(format!("the server {} {} before CMD", self.server, how(ended)));
                 }
             } else if cmd == Some(pid) {
                 of_cmd = Some(ended);

@@ -24,7 +24,7 @@ fn other_kinds_of_files_are_refused() {
         ("./dir/", "the path is a directory"),
         ("./fifo", "the path is a FIFO"),
         ("./socket", "the path is a socket"),
-        ("./link", "the path is a symbolic link, which is not followed"),
+        ("./link", "the path is a symbolic link (not followed)"),
         ("./dangling", "the path is a symbolic link"),
         ("/dev/null", "the path is a device"),
     ] {

@@ -84,7 +84,7 @@ impl Fifo {
             Kind::Fifo => return Ok(seen),
             Kind::Regular => "a regular file",
             Kind::Directory => "a directory",
-            Kind::Link => "a symbolic link, which is not followed",
+            Kind::Link => "a symbolic link (not followed)",
             Kind::Device => "a device",
             Kind::Socket => "a socket",
         };

@@ -141,7 +141,7 @@ pub fn not_a_socket(kind: Type, path: &Path, found: Kind) -> Cause {
         Kind::Fifo => "a FIFO",
         Kind::Regular => "a regular file",
         Kind::Directory => "a directory",
-        Kind::Link => "a symbolic link, which is not followed",
+        Kind::Link => "a symbolic link (not followed)",
         Kind::Device | Kind::Socket => "a device",
     };
     let cause = Cause::new(Exit::Exists, format!("the path is {words}, not a socket"));
