@@ -182,7 +182,11 @@ fn serve(world: &World, form: &str, options: &str, command: &[&str]) -> (crate::
     };
     let call = world.call("sock serve").arg(&typed).args(options.split_whitespace()).arg("--").args(command);
     let mut server = call.start();
-    let is_named = |name: &str| std::fs::read_to_string("/proc/net/unix").unwrap().contains(&format!(" @{name}\n"));
+    // The flag of a socket that listens, not only is bound.
+    let listens = |name: &str| {
+        let sockets = std::fs::read_to_string("/proc/net/unix").unwrap();
+        sockets.lines().any(|line| line.ends_with(&format!(" @{name}")) && line.contains(" 00010000 "))
+    };
     let address = match form {
         "path" => {
             eventually("the server listens", || world.dir().join("s").exists());
@@ -190,7 +194,7 @@ fn serve(world: &World, form: &str, options: &str, command: &[&str]) -> (crate::
         }
         "abstract" | "name" => {
             let name = typed.strip_prefix('@').map_or_else(|| format!("ipcbox.{typed}"), str::to_owned);
-            eventually("the server listens", || is_named(&name));
+            eventually("the server listens", || listens(&name));
             typed
         }
         _ => {
