@@ -199,7 +199,7 @@ fn key_matches_that_of_other_programs() {
     world.call("key ftok:~/x").fails(3, "ENOENT");
     world.call("key /posix").fails(2, "a POSIX object has no key");
     world.call("key private").fails(2, "a private object has no key");
-    world.call("key 5").fails(2, "it is an id");
+    world.call("key 5").fails(2, "the target is an id");
     // All targets are tried, and the first failure sets the status.
     world.call("key ftok:nope a /x").stdout("0xe40c292c\n").status(3);
 }

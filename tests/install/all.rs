@@ -129,7 +129,7 @@ fn another_version_is_replaced_only_by_force() {
     let text = fs::read_to_string(&page).unwrap();
     fs::write(&page, text.replacen(concat!("ipcbox ", env!("CARGO_PKG_VERSION")), "ipcbox 0.0.9", 1)).unwrap();
     let message = String::from_utf8(call().arg(&root).output().stderr).unwrap();
-    assert!(message.contains(&format!(": 1 file is of ipcbox 0.0.9: {one} (EEXIST)\nhint: ")), "{message}");
+    assert!(message.contains(&format!(": 1 file belongs to ipcbox 0.0.9: {one} (EEXIST)\nhint: ")), "{message}");
     // The hint works as it is printed.
     let again = Call::new("/bin/sh").args(["-c", message.split_once("hint: ").unwrap().1]).output();
     assert!(again.status.success(), "{again:?}");

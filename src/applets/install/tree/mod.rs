@@ -46,8 +46,8 @@ const MARKS: [&str; 4] =
 const HEAD: u64 = 4096;
 /// The number of lines, likewise.
 const HEAD_LINES: usize = 5;
-/// A file of more bytes is not read.
-const LARGEST: u64 = 64 << 20;
+/// A file of more bytes is not read. A debug build has 64 MiB.
+const LARGEST: u64 = 256 << 20;
 
 /// A file or link of an installation.
 struct Item {
