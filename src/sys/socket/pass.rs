@@ -20,8 +20,8 @@ use crate::sys::interrupt::retry;
 /// Room for the credentials of the sender and the most descriptors of one message, SCM_MAX_FD (253), in units of its
 /// alignment.
 const ROOM: usize = 4 + 129;
-/// The file systems of anonymous pipes and of sockets, PIPEFS_MAGIC and SOCKFS_MAGIC.
-const ANONYMOUS: [FsType; 2] = [FsType(0x5049_5045), FsType(0x534F_434B)];
+/// The file system of pipes without a path, PIPEFS_MAGIC.
+const PIPES: FsType = FsType(0x5049_5045);
 
 /// Sends bytes, with these descriptors attached to the first one. Returns how many bytes fit.
 pub fn send(socket: impl AsFd, bytes: &[u8], files: &[BorrowedFd]) -> Result<usize> {
@@ -106,13 +106,13 @@ pub(super) fn message(socket: BorrowedFd, bytes: &mut [u8]) -> Result<Message> {
     Ok(came)
 }
 
-/// Returns whether a descriptor is a pipe without a path, or a socket. A process that gets one cannot use its own
-/// permissions to open more than was passed.
-pub fn is_anonymous(file: impl AsFd) -> Result<bool> {
+/// Returns whether a descriptor is a pipe without a path. A process that gets one neither opens more than was passed with
+/// its own permissions, nor shows its own user at the other end, as it does when it writes to a socket.
+pub fn is_pipe(file: impl AsFd) -> Result<bool> {
     if flags(&file)?.contains(OFlag::O_PATH) {
         return Ok(false);
     }
-    Ok(ANONYMOUS.contains(&fstatfs(file)?.filesystem_type()))
+    Ok(fstatfs(file)?.filesystem_type() == PIPES)
 }
 
 #[cfg(test)]

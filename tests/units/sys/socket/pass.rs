@@ -25,13 +25,13 @@ fn bytes_and_descriptors_arrive_together() {
 }
 
 #[test]
-fn only_pipes_and_sockets_are_anonymous() {
+fn only_pipes_without_a_path_are_pipes() {
     let (one, _other) = UnixStream::pair().unwrap();
     let (reader, _writer) = nix::unistd::pipe().unwrap();
     let file = File::open("/dev/null").unwrap();
     let path = nix::fcntl::open("/proc/self/fd", OFlag::O_PATH, nix::sys::stat::Mode::empty()).unwrap();
     let by_path = format!("/proc/self/fd/{}", reader.as_raw_fd());
     let pipe_path = nix::fcntl::open(&*by_path, OFlag::O_PATH, nix::sys::stat::Mode::empty()).unwrap();
-    assert!(is_anonymous(&one).unwrap() && is_anonymous(&reader).unwrap());
-    assert!(!is_anonymous(&file).unwrap() && !is_anonymous(&path).unwrap() && !is_anonymous(&pipe_path).unwrap());
+    assert!(is_pipe(&reader).unwrap() && !is_pipe(&one).unwrap());
+    assert!(!is_pipe(&file).unwrap() && !is_pipe(&path).unwrap() && !is_pipe(&pipe_path).unwrap());
 }
