@@ -46,7 +46,8 @@ impl fmt::Display for Name {
         match self {
             Self::Unnamed => Ok(()),
             Self::Path(path) => write!(f, "{}", path.display()),
-            Self::Abstract(name) => write!(f, "@{}", String::from_utf8_lossy(name)),
+            // NUL would end an environment variable.
+            Self::Abstract(name) => write!(f, "@{}", String::from_utf8_lossy(name).replace('\0', "\\u{0}")),
             Self::Inet(address) => write!(f, "{address}"),
         }
     }
