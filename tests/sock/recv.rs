@@ -518,6 +518,31 @@ fn inherited_sockets_are_received_from() {
     world.call("sock recv fd:7 -n").passing(&inbox, 7).fails(124, "no data received\n");
 }
 
+/// A reader can look at a short message, and get the long one that follows it.
+#[test]
+fn messages_are_whole_for_many_readers() {
+    let world = World::new();
+    let inbox = UnixDatagram::bind(world.dir().join("m")).unwrap();
+    let start = |at: usize| {
+        let script = format!("exec ipcbox sock recv fd:7 --follow >out{at}");
+        world.shell(&script).passing(&inbox, 7).start().blocked_in(libc::SYS_ppoll)
+    };
+    let readers: Vec<Child> = (0..4).map(start).collect();
+    let sender = UnixDatagram::unbound().unwrap();
+    sender.connect(world.dir().join("m")).unwrap();
+    for length in [10, 3000].repeat(2000) {
+        sender.send(&vec![b'x'; length]).unwrap();
+    }
+    for reader in readers {
+        reader.signal(Signal::SIGTERM);
+        reader.end();
+    }
+    let out = |at| lines(&std::fs::read(world.dir().join(format!("out{at}"))).unwrap());
+    let lengths: Vec<usize> = (0..4).flat_map(out).map(|line| line.len()).collect();
+    let count = |length| lengths.iter().filter(|is| **is == length).count();
+    assert_eq!((count(10), count(3000), lengths.len()), (2000, 2000, 4000));
+}
+
 #[test]
 fn other_user_is_refused_unless_allowed() {
     let world = World::new();

@@ -79,6 +79,30 @@ fn client_is_described_in_the_environment() {
 }
 
 #[test]
+fn name_with_nul_is_shown_escaped() {
+    let world = World::new();
+    let name = world.name("client");
+    let from = SocketAddr::from_abstract_name(format!("{name}\0\0x")).unwrap();
+    let shown = format!("@{name}\\u{{0}}\\u{{0}}x\n");
+    let (server, address) = serve(&world, "path", "-c 1", &["sh", "-c", "printf '%s\\n' \"$IPCBOX_PEER\""]);
+    // The standard library cannot connect from a name.
+    let connect = "import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1].replace('/', '\0'))
+s.connect('s')
+sys.stdout.buffer.write(s.recv(1000))";
+    let named = format!("/{name}//x");
+    world.program("python3").args(["-c", connect, &named]).stdout(&shown).ok();
+    assert_eq!((server.code(), address.as_str()), (0, "./s"));
+    let script = "printf '%s\\n' \"$IPCBOX_PEER\" >&2";
+    let server = world.call("sock serve dgram:./d -c 1 -- sh -c").arg(script).start();
+    eventually("it is bound", || world.dir().join("d").exists());
+    UnixDatagram::bind_addr(&from).unwrap().send_to(b"x", world.dir().join("d")).unwrap();
+    let output = server.end();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned()), (Some(0), shown));
+}
+
+#[test]
 fn port_0_is_one_port_of_both_families() {
     let world = World::new();
     let (_server, address) = serve(&world, "tcp:localhost", "-j 2", &["cat"]);

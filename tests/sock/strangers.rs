@@ -2,12 +2,13 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 
 use nix::sys::signal::Signal;
 
 use super::callers::CLIENT;
 use super::{pattern, serve};
-use crate::support::{World, lines};
+use crate::support::{World, eventually, lines};
 
 /// Neither root nor the stranger.
 const THIRD: &str = "54322";
@@ -72,13 +73,64 @@ fn datagram_of_another_user_is_refused() {
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.sendto(sys.argv[1].encode(), 'd')";
     let server = world.call("sock serve dgram:./d -m 666 -c 1 -- cat").start();
-    crate::support::eventually("it is bound", || world.dir().join("d").exists());
+    eventually("it is bound", || world.dir().join("d").exists());
     world.program("python3").args(["-c", send, "theirs"]).user(stranger).ok();
     world.program("python3").args(["-c", send, "ours"]).ok();
     let output = server.end();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "ours");
     let words = format!("cannot accept a datagram at dgram:./d: it belongs to uid {stranger} (pid ");
     assert!(lines(&output.stderr).concat().contains(&words));
+}
+
+/// The server could reach sockets that the sender cannot.
+#[test]
+fn reply_goes_only_to_a_socket_of_the_sender() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else { return };
+    let private = UnixDatagram::bind(world.dir().join("private")).unwrap();
+    private.set_nonblocking(true).unwrap();
+    fs::set_permissions(world.dir().join("private"), Permissions::from_mode(0o600)).unwrap();
+    let theirs = world.dir().join("theirs");
+    fs::create_dir(&theirs).unwrap();
+    fs::set_permissions(&theirs, Permissions::from_mode(0o777)).unwrap();
+    let options = format!("-m 666 -c 3 --allow {stranger}");
+    let server = world.call("sock serve dgram:./d").args(options.split_whitespace()).args(["--", "cat"]).start();
+    eventually("it is bound", || world.dir().join("d").exists());
+    let send = "import os, socket
+os.chdir('theirs')
+top = os.path.dirname(os.getcwd())
+def client(name):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    s.bind(name)
+    return s
+def path(name):
+    return os.path.join(os.getcwd(), name)
+linked = client(path('linked'))
+os.rename('linked', 'moved')
+os.symlink(top + '/private', 'linked')
+linked.sendto(b'by a link', top + '/d')
+os.mkdir('sub')
+other = client(path('sub/private'))
+os.rename('sub', 'elsewhere')
+os.symlink(top, 'sub')
+other.sendto(b'by a directory', top + '/d')
+client('relative').sendto(b'relative', top + '/d')
+own = client(path('own'))
+own.sendto(b'own', top + '/d')
+assert own.recv(10) == b'own'";
+    world.program("python3").args(["-c", send]).user(stranger).ok();
+    let output = server.end();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(private.recv(&mut [0; 20]).is_err());
+    let all = lines(&output.stderr).join("\n");
+    for words in [
+        "cannot deliver a reply to /",
+        "/theirs/linked: the path is not a socket any more (EPERM)",
+        "/theirs/sub/private: the path belongs to another user (EPERM)",
+        "cannot accept a datagram at dgram:./d: no reply reaches the relative path relative of its sender",
+    ] {
+        assert!(all.contains(words), "{all}");
+    }
 }
 
 /// CMD gets anonymous pipes, and the caller copies.
@@ -136,7 +188,7 @@ fn root_calls_the_server_of_a_user() {
     let world = World::new();
     let Some(stranger) = world.stranger() else { return };
     let server = world.call("sock serve ./s -- sh -c").arg("id -u; cat").user(stranger).start();
-    crate::support::eventually("it listens", || world.dir().join("s").exists());
+    eventually("it listens", || world.dir().join("s").exists());
     world.call("sock call ./s").fails(125, &format!("the server belongs to uid {stranger}"));
     let output = world.call("sock call ./s --foreign x").output();
     assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{stranger}\nx"), "{output:?}");

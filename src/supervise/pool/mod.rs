@@ -36,7 +36,7 @@ use crate::supervise::report::{CommandRecord, Report};
 use crate::sys::child::{self, Change, Group, Standard};
 use crate::sys::collect::{Collected, Leftover};
 use crate::sys::signal::{self, Signal};
-use crate::sys::socket::name::Name;
+use crate::sys::socket::datagram::Sender;
 use crate::sys::{interrupt, terminal, wait};
 use crate::text::counted;
 
@@ -72,8 +72,8 @@ pub struct Pool {
 pub struct Receiver {
     /// A pipe or a socket to it.
     pub to: OwnedFd,
-    /// Its name, if the socket is not connected to it.
-    pub name: Option<Name>,
+    /// Where to send to, if the socket is not connected to it.
+    pub sender: Option<Sender>,
 }
 
 /// What a command works on.

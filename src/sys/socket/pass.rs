@@ -53,6 +53,8 @@ pub(super) struct Message {
     pub files: Vec<OwnedFd>,
     /// Whether some of them are missing.
     pub is_cut: bool,
+    /// Whether bytes are missing, because the message is longer than the room for it.
+    pub is_short: bool,
 }
 
 /// Receives a message, without waiting. nix forgets descriptors if some are missing, and the name of the sender.
@@ -76,7 +78,8 @@ pub(super) fn message(socket: BorrowedFd, bytes: &mut [u8]) -> Result<Message> {
     let from = unsafe { SockaddrStorage::from_raw((&raw const name).cast(), Some(head.msg_namelen)) };
     let from = from.as_ref().map_or(Name::Unnamed, Name::of);
     let is_cut = head.msg_flags & libc::MSG_CTRUNC != 0;
-    let mut came = Message { length: length.cast_unsigned(), from, process: None, files: Vec::new(), is_cut };
+    let is_short = head.msg_flags & libc::MSG_TRUNC != 0;
+    let mut came = Message { length: length.cast_unsigned(), from, process: None, files: Vec::new(), is_cut, is_short };
     // SAFETY: the kernel has filled the head and its control data, which still lives.
     let mut next = unsafe { libc::CMSG_FIRSTHDR(&raw const head) };
     // SAFETY: a pointer that is not null is to a header within the control data.

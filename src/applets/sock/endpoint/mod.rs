@@ -13,6 +13,7 @@ pub mod messages;
 pub mod printing;
 pub mod receiving;
 pub mod relay;
+pub mod reply;
 pub mod server;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -183,6 +184,11 @@ pub fn servers(address: &Address) -> Vec<User> {
         }
         _ => Vec::new(),
     }
+}
+
+/// Returns the failure on a datagram that was longer than the one before it, which another process has received.
+pub fn too_long() -> Cause {
+    Cause::from_errno(Errno::EMSGSIZE, "a datagram was too long for the buffer, and is lost")
 }
 
 /// Returns the directory of a path.

@@ -16,27 +16,25 @@ use super::allow::{Gate, Origin};
 use super::frame;
 use super::half_open::{Dropped, HalfOpen, MOST};
 use super::listener::Listener;
+use super::reply::{answer, unreachable};
+use super::too_long;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::output;
 use crate::output::notice::Notice;
 use crate::supervise::escalation::Limit;
-use crate::supervise::pool::{Ended, Next, Pool, Receiver, Taken, Task};
+use crate::supervise::pool::{Next, Pool, Receiver, Taken, Task};
 use crate::sys::deadline::Deadline;
 use crate::sys::fds;
 use crate::sys::signal::Signal;
 use crate::sys::socket::name::Name;
 use crate::sys::socket::{Type, datagram, pass, peer_name};
-use crate::sys::transfer;
 use crate::sys::wait::{Wake, ready_or_signal};
-use crate::text::counted;
 
 /// The pause before a client is accepted again if no process of this server can release what was lacking.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Failures of accept(2) for lack of a descriptor or of memory. The connection stays in the backlog.
 const LACKING: [Errno; 4] = [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::ENOBUFS];
-/// The largest datagram. That of UDP is smaller; a unix socket can have a larger buffer.
-const LARGEST: u64 = 4 << 20;
 
 /// A server with open listeners.
 pub struct Server<'a> {
@@ -53,6 +51,8 @@ pub struct Server<'a> {
     first: usize,
     /// Until when no client is accepted, for lack of a descriptor.
     lacking: Option<Deadline>,
+    /// Room for a datagram.
+    buffer: Vec<u8>,
 }
 
 /// What has come.
@@ -75,8 +75,8 @@ impl<'a> Server<'a> {
         let listeners = Rc::new(RefCell::new(listeners));
         let closed = Rc::clone(&listeners);
         pool.lead_sessions(limit, Box::new(move || closed.borrow().iter().for_each(Listener::close)));
-        let (half_open, gone) = (Vec::new(), Vec::new());
-        Self { pool, listeners, gate, half_open, left: count, gone, first: 0, lacking: None }
+        let (half_open, gone, buffer) = (Vec::new(), Vec::new(), Vec::new());
+        Self { pool, listeners, gate, half_open, left: count, gone, first: 0, lacking: None, buffer }
     }
 
     /// Serves until a signal, the count or the timeout ends it.
@@ -146,7 +146,7 @@ impl<'a> Server<'a> {
     /// Waits for an event, a signal, or a deadline.
     fn wait(&self, has_room: bool, mut deadline: Deadline) -> Result<Came> {
         let listeners = self.listeners.borrow();
-        let is_heard = |(pid, receiver): &(i32, &Receiver)| receiver.name.is_none() && !self.gone.contains(pid);
+        let is_heard = |(pid, receiver): &(i32, &Receiver)| receiver.sender.is_none() && !self.gone.contains(pid);
         let callers = self.pool.receivers().filter(is_heard);
         let mut waited: Vec<(BorrowedFd, Came)> =
             callers.map(|(pid, receiver)| (receiver.to.as_fd(), Came::Caller(pid))).collect();
@@ -292,22 +292,32 @@ impl<'a> Server<'a> {
     }
 
     /// Receives a datagram. `None`: it is refused.
-    fn receive(&self, listener: &Listener) -> nix::Result<Option<Taken>> {
+    fn receive(&mut self, listener: &Listener) -> nix::Result<Option<Taken>> {
         // The reply comes from this address.
         let to = fds::copy_of(listener.as_fd().as_raw_fd())?;
-        let mut record = Vec::new();
-        let sender = datagram::receive(listener, &mut record)?;
         let address = listener.shown.to_string_lossy().into_owned();
-        let origin = match self.gate.admit_sender(sender) {
+        let (length, sender) = match datagram::receive(listener, &mut self.buffer) {
+            Err(Errno::EMSGSIZE) => {
+                refuse("datagram", &address, too_long());
+                return Ok(None);
+            }
+            came => came?,
+        };
+        let admitted = self.gate.admit_sender(sender.clone());
+        let origin = match admitted.and_then(|origin| unreachable(&sender).map_or(Ok(origin), Err)) {
             Ok(origin) => origin,
             Err(cause) => {
                 refuse("datagram", &address, cause);
                 return Ok(None);
             }
         };
-        let name = Some(origin.name.clone()).filter(|name| *name != Name::Unnamed);
-        let reply_to = name.map(|name| Receiver { to, name: Some(name) });
-        Ok(Some(Taken { task: Task::Record(record), added: variables(address, &origin), reply_to }))
+        let is_named = sender.name != Name::Unnamed;
+        let reply_to = is_named.then_some(Receiver { to, sender: Some(sender) });
+        Ok(Some(Taken {
+            task: Task::Record(self.buffer[..length].to_vec()),
+            added: variables(address, &origin),
+            reply_to,
+        }))
     }
 
     /// Reads what has come of a call.
@@ -339,7 +349,7 @@ impl<'a> Server<'a> {
         // From here on, the caller may assume that CMD runs. One that has gone has withdrawn the call.
         if pass::send(&connection, &[frame::ACCEPTED], &[]).is_ok() {
             let task = Task::Files { input, output: Some(output), error: Some(error), payload: message };
-            let reply_to = Some(Receiver { to: connection, name: None });
+            let reply_to = Some(Receiver { to: connection, sender: None });
             self.start(Taken { task, added: variables(address, &origin), reply_to });
         }
     }
@@ -353,35 +363,4 @@ fn variables(address: String, origin: &Origin) -> Vec<(&'static str, String)> {
     let mut variables = origin.variables();
     variables.push(("IPCBOX_ADDRESS", address));
     variables
-}
-
-/// Sends the status to a caller, or the output to the sender of a datagram. One that has gone is no failure.
-fn answer(ended: Ended) -> Result<()> {
-    let Some(receiver) = ended.reply_to else { return Ok(()) };
-    let Some(name) = receiver.name else {
-        let _ = pass::send(&receiver.to, &[frame::ENDED, ended.status], &[]);
-        return Ok(());
-    };
-    let Some(reply) = ended.printed else { return Ok(()) };
-    let length = reply.metadata().context("cannot read the size of a reply")?.len();
-    if length == 0 {
-        return Ok(());
-    }
-    let mut bytes = vec![0; usize::try_from(length.min(LARGEST))?];
-    let sent = if length > LARGEST {
-        Err(Errno::EMSGSIZE)
-    } else {
-        transfer::read_at(reply.as_fd(), 0, &mut bytes)?;
-        datagram::send_to(&receiver.to, &bytes, &name)
-    };
-    let cause = match sent {
-        Ok(()) | Err(Errno::ECONNREFUSED | Errno::ENOENT | Errno::ECONNRESET) => return Ok(()),
-        Err(errno @ Errno::EMSGSIZE) => {
-            Cause::from_errno(errno, format!("{} are too long for a datagram", counted(bytes.len(), "byte")))
-        }
-        Err(errno @ Errno::EAGAIN) => Cause::from_errno(errno, "the sender has not read its earlier datagrams"),
-        Err(errno) => Cause::plain(errno),
-    };
-    output::warn(format!("cannot deliver a reply to {name}: {cause}"));
-    Ok(())
 }

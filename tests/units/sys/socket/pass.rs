@@ -25,6 +25,16 @@ fn bytes_and_descriptors_arrive_together() {
 }
 
 #[test]
+fn message_without_room_is_short() {
+    let (one, other) = std::os::unix::net::UnixDatagram::pair().unwrap();
+    for (length, is_short) in [(8, false), (9, true)] {
+        one.send(&vec![7; length]).unwrap();
+        let came = message(other.as_fd(), &mut [0; 8]).unwrap();
+        assert_eq!((came.length, came.is_short), (8, is_short));
+    }
+}
+
+#[test]
 fn only_pipes_without_a_path_are_pipes() {
     let (one, _other) = UnixStream::pair().unwrap();
     let (reader, _writer) = nix::unistd::pipe().unwrap();

@@ -54,6 +54,8 @@ pub struct Receiving {
     count: u64,
     timeout: Timeout,
     buffer: Vec<u8>,
+    /// Room for a datagram.
+    datagram: Vec<u8>,
     has_moved: bool,
     /// Whether the names are removed, and no new client comes.
     is_closed: bool,
@@ -74,6 +76,7 @@ impl Receiving {
             count: 0,
             timeout,
             buffer: vec![0; BUFFER],
+            datagram: Vec::new(),
             has_moved: false,
             is_closed: false,
             lacks: false,

@@ -12,7 +12,7 @@ use super::{Most, Receiving, warn_of_dropped};
 use crate::applets::sock::endpoint::allow::{Origin, refuse};
 use crate::applets::sock::endpoint::exchange::LOST;
 use crate::applets::sock::endpoint::listener::{LACKING, Listener};
-use crate::applets::sock::endpoint::missing;
+use crate::applets::sock::endpoint::{missing, too_long};
 use crate::exit::Exit;
 use crate::output::{self, print};
 use crate::sys::deadline::Deadline;
@@ -68,14 +68,15 @@ impl Receiving {
     }
 
     pub(super) fn datagrams(&mut self, listener: &Listener, address: &OsStr) -> Result<Remaining> {
-        let (mut text, mut next, mut data) = (Vec::new(), Remaining::More, Vec::new());
+        let (mut text, mut next) = (Vec::new(), Remaining::More);
         for _ in 0..TURN {
-            let sender = match datagram::receive(listener, &mut data) {
-                Ok(sender) => sender,
+            let (length, sender) = match datagram::receive(listener, &mut self.datagram) {
+                Ok(came) => came,
                 Err(Errno::EAGAIN) => {
                     next = Remaining::Nothing;
                     break;
                 }
+                Err(Errno::EMSGSIZE) => bail!(too_long()),
                 Err(errno) => bail!(errno),
             };
             let origin = match self.gate.admit_sender(sender.clone()) {
@@ -87,7 +88,7 @@ impl Receiving {
                     continue;
                 }
             };
-            text.extend(self.layout.message(address, &origin, &data));
+            text.extend(self.layout.message(address, &origin, &self.datagram[..length]));
             self.moved(1);
             next = self.enough();
             if next == Remaining::Over || self.has_all() {
@@ -102,18 +103,19 @@ impl Receiving {
     }
 
     pub(super) fn packets(&mut self, socket: &OwnedFd, origin: &Origin, address: &OsStr) -> Result<Remaining> {
-        let (mut text, mut next, mut data) = (Vec::new(), Remaining::More, Vec::new());
+        let (mut text, mut next) = (Vec::new(), Remaining::More);
         for _ in 0..TURN {
-            match datagram::receive(socket, &mut data) {
+            match datagram::receive(socket, &mut self.datagram) {
                 // EOF has no sender.
-                Ok(sender) if data.is_empty() && sender.process.is_none() => next = Remaining::Over,
-                Ok(_) => {
-                    text.extend(self.layout.message(address, origin, &data));
+                Ok((0, sender)) if sender.process.is_none() => next = Remaining::Over,
+                Ok((length, _)) => {
+                    text.extend(self.layout.message(address, origin, &self.datagram[..length]));
                     self.moved(1);
                 }
                 Err(Errno::EAGAIN) => next = Remaining::Nothing,
                 // The packets before are still there.
                 Err(Errno::ECONNRESET) => {}
+                Err(Errno::EMSGSIZE) => bail!(too_long()),
                 Err(errno) => bail!(errno),
             }
             if next != Remaining::More || self.has_all() {
