@@ -88,7 +88,7 @@ fn name_with_nul_is_shown_escaped() {
     // The standard library cannot connect from a name.
     let connect = "import socket, sys
 s = socket.socket(socket.AF_UNIX)
-s.bind(sys.argv[1].replace('/', '\0'))
+s.bind(sys.argv[1].replace('/', '\\0'))
 s.connect('s')
 sys.stdout.buffer.write(s.recv(1000))";
     let named = format!("/{name}//x");

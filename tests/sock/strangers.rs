@@ -1,13 +1,15 @@
 //! Clients and callers of another user.
 
 use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader};
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use nix::sys::signal::Signal;
 
 use super::callers::CLIENT;
-use super::{pattern, serve};
+use super::{connect, pattern, serve};
 use crate::support::{World, eventually, lines};
 
 /// Neither root nor the stranger.
@@ -130,6 +132,60 @@ assert own.recv(10) == b'own'";
         "cannot accept a datagram at dgram:./d: no reply reaches the relative path relative of its sender",
     ] {
         assert!(all.contains(words), "{all}");
+    }
+}
+
+/// The last process that closes a socket with SO_LINGER waits until all is sent.
+#[test]
+fn attached_sockets_do_not_block_the_server() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else { return };
+    let attach = format!(
+        "{CLIENT}
+kind, name = sys.argv[1:]
+listener = socket.create_server(('127.0.0.1', 0))
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+stuck = socket.create_connection(listener.getsockname())
+stuck.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 3600))
+stuck.setblocking(False)
+try:
+    while True:
+        stuck.send(bytes(65536))
+except BlockingIOError:
+    pass
+client = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM if kind == 'datagram' else socket.SOCK_STREAM)
+if kind == 'call':
+    client.bind('\\0ipcbox-call-1 %d %x' % (os.getpid(), time.time_ns()))
+client.connect('\\0' + name)
+if kind == 'call':
+    assert client.recv(1) == b'R'
+try:
+    client.sendmsg([b'C'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [stuck.fileno()]))])
+    stuck.close()
+except (PermissionError, BrokenPipeError):
+    pass
+print('attached', flush=True)
+time.sleep(3600)"
+    );
+    for (kind, options) in [("connection", ""), ("call", &*format!("--allow {stranger}")), ("datagram", "")] {
+        let name = world.name(kind);
+        let prefix = if kind == "datagram" { "dgram:" } else { "" };
+        let call = world.call("sock serve -c 1").arg(format!("{prefix}@{name}")).args(options.split_whitespace());
+        let server = call.args(["--", "echo", "served"]).start();
+        let is_bound = || fs::read_to_string("/proc/net/unix").unwrap().contains(&format!(" @{name}\n"));
+        eventually("it is bound", is_bound);
+        let mut attacker = world.program("python3").args(["-c", &attach, kind, &name]).user(stranger).start();
+        let mut line = String::new();
+        BufReader::new(attacker.output()).read_line(&mut line).unwrap();
+        assert_eq!(line, "attached\n", "{kind}");
+        let reply = if kind == "datagram" {
+            let to = SocketAddr::from_abstract_name(&name).unwrap();
+            UnixDatagram::unbound().unwrap().send_to_addr(b"x", &to).unwrap();
+            server.end().stdout
+        } else {
+            connect(&world, &format!("@{name}")).read_all()
+        };
+        assert_eq!(reply, b"served\n", "{kind}");
     }
 }
 

@@ -70,7 +70,7 @@ ipcbox sock activate tcp:localhost:0 --reserve -- \
             }
             match command.replace(&variables)? {}
         }
-        let how = Opening { mode: self.mode.unwrap_or(0o600), is_open: true, timeout: None };
+        let how = Opening { mode: self.mode.unwrap_or(0o600), is_open: true, takes_files: true, timeout: None };
         let mut listeners = listener::open(&self.addresses, &how)?;
         let (command, mut variables) = handover::announce(command, &listeners)?;
         variables.extend(handover::pass(&mut listeners)?);

@@ -97,7 +97,8 @@ impl Recv {
                 None => to_open.push(address.clone()),
             }
         }
-        let opening = Opening { mode: self.access.bits(), is_open: self.access.is_any(), timeout: Some(&self.timeout) };
+        let (mode, is_open) = (self.access.bits(), self.access.is_any());
+        let opening = Opening { mode, is_open, takes_files: false, timeout: Some(&self.timeout) };
         let listeners = listener::open(&to_open, &opening)?;
         self.print_ports(&listeners);
         let gate = self.access.gate(&listeners)?;

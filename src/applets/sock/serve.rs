@@ -56,7 +56,7 @@ ipcbox sock call tagger hello --await -w 10s
     fn run(mut self) -> Result<Exit> {
         let mut pool = self.serving.pool(b"")?;
         let is_open = self.access.is_any();
-        let opening = Opening { mode: self.access.bits(), is_open, timeout: Some(&self.timeout) };
+        let opening = Opening { mode: self.access.bits(), is_open, takes_files: false, timeout: Some(&self.timeout) };
         let listeners = listener::open(&self.addresses, &opening);
         if listeners.is_err() && interrupt::any() {
             interrupt::end()?;

@@ -154,9 +154,12 @@ pub fn unix(kind: Type) -> Result<OwnedFd> {
     calls::socket(AddressFamily::Unix, kind.number(), SockFlag::SOCK_CLOEXEC, None)
 }
 
-/// Creates a unix socket for a server. Datagrams carry their sender.
-fn unix_server(kind: Type) -> Result<OwnedFd> {
+/// Creates a unix socket for a server, which takes descriptors or refuses them. Datagrams carry their sender.
+fn unix_server(kind: Type, takes_files: bool) -> Result<OwnedFd> {
     let socket = unix(kind)?;
+    if !takes_files {
+        pass::take_files(&socket, false);
+    }
     if kind == Type::Dgram {
         pass_credentials(&socket)?;
     }
@@ -168,12 +171,13 @@ fn inet(kind: Type, address: SocketAddr, more: SockFlag) -> Result<OwnedFd> {
     calls::socket(family, kind.number(), SockFlag::SOCK_CLOEXEC | more, None)
 }
 
-/// Binds a new socket to an abstract name, and listens unless it is for datagrams.
+/// Binds a new socket to an abstract name, and listens unless it is for datagrams. Without `takes_files`, clients cannot
+/// attach descriptors.
 ///
 /// # Errors
 /// `EADDRINUSE`: a process has a socket with this name.
-pub fn bind_abstract(kind: Type, name: &[u8]) -> Result<OwnedFd> {
-    let socket = unix_server(kind)?;
+pub fn bind_abstract(kind: Type, name: &[u8], takes_files: bool) -> Result<OwnedFd> {
+    let socket = unix_server(kind, takes_files)?;
     bind(socket.as_raw_fd(), &UnixAddr::new_abstract(name)?)?;
     listen(socket, kind)
 }

@@ -1,6 +1,7 @@
 //! Descriptors that are passed over a unix socket, SCM_RIGHTS of unix(7).
 #![allow(unsafe_code)]
 
+use std::ffi::c_int;
 use std::io::IoSlice;
 use std::mem::{size_of, zeroed};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -9,7 +10,8 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
-use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrLike, SockaddrStorage, sendmsg};
+use nix::sys::socket::sockopt::Linger;
+use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrLike, SockaddrStorage, sendmsg, setsockopt};
 use nix::sys::statfs::{FsType, fstatfs};
 
 use super::Credentials;
@@ -22,6 +24,32 @@ use crate::sys::interrupt::retry;
 const ROOM: usize = 4 + 129;
 /// The file system of pipes without a path, PIPEFS_MAGIC.
 const PIPES: FsType = FsType(0x5049_5045);
+
+/// The option of unix(7) that libc does not have yet.
+const SO_PASSRIGHTS: c_int = 83;
+
+/// Received descriptors. They may be sockets with SO_LINGER, which would block the process that is the last to close
+/// them.
+#[derive(Debug, Default)]
+pub struct Files(pub Vec<OwnedFd>);
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        for file in &self.0 {
+            // Others are no sockets.
+            let _ = setsockopt(file, Linger, &libc::linger { l_onoff: 0, l_linger: 0 });
+        }
+    }
+}
+
+/// Takes the descriptors that are attached to messages for a unix socket, or refuses them, SO_PASSRIGHTS: then the sender
+/// gets EPERM. A connection begins as its listener is. Before Linux 6.16, all are taken.
+pub fn take_files(socket: impl AsFd, takes: bool) {
+    let (fd, value) = (socket.as_fd().as_raw_fd(), c_int::from(takes));
+    let length = size_of_val(&value) as libc::socklen_t;
+    // SAFETY: the call reads the number, which lives through it.
+    let _ = unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, SO_PASSRIGHTS, (&raw const value).cast(), length) };
+}
 
 /// Sends bytes, with these descriptors attached to the first one. Returns how many bytes fit.
 pub fn send(socket: impl AsFd, bytes: &[u8], files: &[BorrowedFd]) -> Result<usize> {
@@ -36,7 +64,7 @@ pub fn send(socket: impl AsFd, bytes: &[u8], files: &[BorrowedFd]) -> Result<usi
 ///
 /// # Errors
 /// `EAGAIN`: nothing has come. `EMFILE`: no descriptor was left for one of those.
-pub fn receive(socket: impl AsFd, bytes: &mut [u8]) -> Result<(usize, Vec<OwnedFd>)> {
+pub fn receive(socket: impl AsFd, bytes: &mut [u8]) -> Result<(usize, Files)> {
     let came = message(socket.as_fd(), bytes)?;
     if came.is_cut { Err(Errno::EMFILE) } else { Ok((came.length, came.files)) }
 }
@@ -50,7 +78,7 @@ pub(super) struct Message {
     /// The process of the sender.
     pub process: Option<Credentials>,
     /// The descriptors.
-    pub files: Vec<OwnedFd>,
+    pub files: Files,
     /// Whether some of them are missing.
     pub is_cut: bool,
     /// Whether bytes are missing, because the message is longer than the room for it.
@@ -79,7 +107,8 @@ pub(super) fn message(socket: BorrowedFd, bytes: &mut [u8]) -> Result<Message> {
     let from = from.as_ref().map_or(Name::Unnamed, Name::of);
     let is_cut = head.msg_flags & libc::MSG_CTRUNC != 0;
     let is_short = head.msg_flags & libc::MSG_TRUNC != 0;
-    let mut came = Message { length: length.cast_unsigned(), from, process: None, files: Vec::new(), is_cut, is_short };
+    let mut came =
+        Message { length: length.cast_unsigned(), from, process: None, files: Files::default(), is_cut, is_short };
     // SAFETY: the kernel has filled the head and its control data, which still lives.
     let mut next = unsafe { libc::CMSG_FIRSTHDR(&raw const head) };
     // SAFETY: a pointer that is not null is to a header within the control data.
@@ -94,7 +123,7 @@ pub(super) fn message(socket: BorrowedFd, bytes: &mut [u8]) -> Result<Message> {
         match (header.cmsg_level, header.cmsg_type) {
             (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
                 // SAFETY: the kernel has just installed these descriptors, and nothing else owns them.
-                came.files.extend(numbers.map(|number| unsafe { OwnedFd::from_raw_fd(number) }));
+                came.files.0.extend(numbers.map(|number| unsafe { OwnedFd::from_raw_fd(number) }));
             }
             (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
                 if let [pid, uid, gid] = *numbers.collect::<Vec<_>>() {

@@ -73,10 +73,11 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Takes a path for a new socket with exactly these permission bits. Waits for the lock until `deadline`.
-    pub fn take(path: &Path, kind: Type, mode: u32, deadline: Deadline) -> Taken<Self> {
+    /// Takes a path for a new socket with exactly these permission bits. Without `takes_files`, clients cannot attach
+    /// descriptors. Waits for the lock until `deadline`.
+    pub fn take(path: &Path, kind: Type, takes_files: bool, mode: u32, deadline: Deadline) -> Taken<Self> {
         let place = Place::open(path)?;
-        let socket = unix_server(kind)?;
+        let socket = unix_server(kind, takes_files)?;
         place.lock(deadline)?;
         place.bind(&socket, mode, deadline)?;
         let own = place.look(&place.temporary).inspect_err(|_| {

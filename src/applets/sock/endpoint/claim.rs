@@ -66,7 +66,7 @@ impl Claim {
 
     fn name(kind: Type, name: &[u8]) -> Result<OwnedFd> {
         let guard = guard(&[name])?;
-        match socket::bind_abstract(kind, name) {
+        match socket::bind_abstract(kind, name, false) {
             Ok(_) => Ok(guard),
             Err(Errno::EADDRINUSE) => bail!(used(&users::at_name(name))),
             Err(errno) => bail!(errno),
@@ -82,7 +82,7 @@ impl Claim {
             let cause = Cause::new(Exit::Usage, words).hint("use tcp:localhost:PORT, or omit --pass");
             return Err(cause).with_context(|| cannot(address));
         }
-        let opening = Opening { mode: MODE, is_open: false, timeout: Some(timeout) };
+        let opening = Opening { mode: MODE, is_open: false, takes_files: true, timeout: Some(timeout) };
         Self::of(address, listener::open(slice::from_ref(address), &opening)?, Vec::new())
     }
 
@@ -130,7 +130,7 @@ fn guard(parts: &[&[u8]]) -> Result<OwnedFd> {
         hasher.write(part);
     }
     let name = format!("ipcbox-with {:016x}", hasher.finish());
-    match socket::bind_abstract(Type::Dgram, name.as_bytes()) {
+    match socket::bind_abstract(Type::Dgram, name.as_bytes(), false) {
         Err(Errno::EADDRINUSE) => bail!(used(&users::at_name(name.as_bytes()))),
         guard => Ok(guard?),
     }

@@ -10,7 +10,7 @@ use super::allow::Origin;
 use super::frame::{self, Begun};
 use crate::sys::deadline::Deadline;
 use crate::sys::fds;
-use crate::sys::socket::pass;
+use crate::sys::socket::pass::{self, Files};
 
 /// How long a call may take to come.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ pub struct HalfOpen {
     room: Vec<OwnedFd>,
     until: Deadline,
     bytes: Vec<u8>,
-    files: Vec<OwnedFd>,
+    files: Files,
 }
 
 /// MESSAGE, and standard input, output and error.
@@ -55,7 +55,7 @@ pub enum Dropped {
 impl HalfOpen {
     /// A connection that has just been accepted.
     pub fn new(connection: OwnedFd, origin: Origin, address: String) -> Self {
-        let (room, bytes, files) = (Vec::new(), Vec::new(), Vec::new());
+        let (room, bytes, files) = (Vec::new(), Vec::new(), Files::default());
         Self { connection, origin, address, call: None, room, until: Deadline::Forever, bytes, files }
     }
 
@@ -71,6 +71,7 @@ impl HalfOpen {
     pub fn make_ready(&mut self) -> nix::Result<()> {
         let copy = |_| fds::copy_of(self.connection.as_raw_fd());
         self.room = (0..FILES + SPARE).map(copy).collect::<nix::Result<_>>()?;
+        pass::take_files(&self.connection, true);
         pass::send(&self.connection, &[frame::READY], &[])?;
         self.until = Deadline::after(PATIENCE);
         Ok(())
@@ -89,17 +90,18 @@ impl HalfOpen {
             match pass::receive(&self.connection, &mut block) {
                 Ok((0, _)) => return Err(Dropped::Gone),
                 Ok(_) if self.call.is_some() => return Err(Dropped::Wrong(WRONG)),
-                Ok((count, files)) => {
+                Ok((count, mut files)) => {
                     self.bytes.extend_from_slice(&block[..count]);
-                    self.files.extend(files);
+                    self.files.0.append(&mut files.0);
                 }
                 Err(Errno::EAGAIN) => return Ok(()),
                 Err(Errno::EMFILE) => return Err(Dropped::Wrong("no descriptor is left for its files")),
                 Err(_) => return Err(Dropped::Gone),
             }
             match frame::parse(&self.bytes) {
-                Begun::Part if self.files.len() <= FILES => {}
+                Begun::Part if self.files.0.len() <= FILES => {}
                 Begun::Whole(message) => {
+                    pass::take_files(&self.connection, false);
                     self.call = Some((message, self.trusted_files().map_err(Dropped::Wrong)?));
                     return Ok(());
                 }
@@ -109,16 +111,18 @@ impl HalfOpen {
     }
 
     fn trusted_files(&mut self) -> Result<[OwnedFd; FILES], &'static str> {
-        let files = std::mem::take(&mut self.files);
-        let files = <[OwnedFd; FILES]>::try_from(files).map_err(|_| "it does not pass three descriptors")?;
+        let wrong = "it does not pass three descriptors";
+        let files = &mut self.files.0;
         // CMD could open another user's file once more, with permissions that the caller lacks. To the other end of a
         // socket, what CMD writes would come from the user of CMD.
         let is_trusted = self.origin.uid.is_some_and(|uid| uid == 0 || uid == geteuid().as_raw());
-        if is_trusted || files.iter().all(|file| pass::is_pipe(file) == Ok(true)) {
-            Ok(files)
-        } else {
-            Err("another user may pass only pipes")
+        if files.len() != FILES {
+            return Err(wrong);
         }
+        if !is_trusted && !files.iter().all(|file| pass::is_pipe(file) == Ok(true)) {
+            return Err("another user may pass only pipes");
+        }
+        <[OwnedFd; FILES]>::try_from(std::mem::take(files)).map_err(|_| wrong)
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Opening<'a> {
     pub mode: u32,
     /// Whether other hosts may connect.
     pub is_open: bool,
+    /// Whether clients of a unix socket may attach descriptors.
+    pub takes_files: bool,
     /// How long to wait for the lock of a directory, and for the addresses of a name.
     pub timeout: Option<&'a Timeout>,
 }
@@ -156,13 +158,13 @@ impl Opening<'_> {
             Endpoint::Path(kind, path) => {
                 let patience = Deadline::after(PATIENCE);
                 let deadline = self.timeout.map_or(patience, |timeout| timeout.deadline_or(patience));
-                let bound = Bound::take(path, *kind, self.mode, deadline);
+                let bound = Bound::take(path, *kind, self.takes_files, self.mode, deadline);
                 let in_use = |path: &Path| used(&users::at_socket(path));
                 let bound = bound.map_err(|refused| explain_refusal(*kind, path, refused, self.timeout, in_use));
                 vec![listener(address, *kind, Socket::AtPath(bound?), false)?]
             }
             Endpoint::Abstract(kind, name) => {
-                let bound = socket::bind_abstract(*kind, name).map_err(|errno| match errno {
+                let bound = socket::bind_abstract(*kind, name, self.takes_files).map_err(|errno| match errno {
                     Errno::EADDRINUSE => used(&users::at_name(name)),
                     errno => Cause::plain(errno),
                 });

@@ -287,6 +287,8 @@ impl<'a> Server<'a> {
             self.half_open.push(HalfOpen::new(connection, origin, address));
             return None;
         }
+        // From now on, they go to CMD.
+        pass::take_files(&connection, true);
         let task = Task::Files { input: connection, output: None, error: None, payload: None };
         Some(Taken { task, added: variables(address, &origin), reply_to: None })
     }

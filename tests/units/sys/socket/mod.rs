@@ -79,7 +79,7 @@ fn path_of_any_length_is_reached() {
     }
     let path = deep.join("y".repeat(20));
     assert!(path.as_os_str().len() > 4000 && path.as_os_str().len() < 4096, "{}", path.as_os_str().len());
-    let bound = takeover::Bound::take(&path, Type::Stream, 0o600, Deadline::Forever).unwrap();
+    let bound = takeover::Bound::take(&path, Type::Stream, true, 0o600, Deadline::Forever).unwrap();
     at(&path, Type::Stream, Deadline::Forever).unwrap();
     bound.remove().unwrap();
     assert_eq!(at(&path, Type::Stream, Deadline::Forever).unwrap_err(), Errno::ENOENT);
@@ -126,7 +126,7 @@ fn wrong_type_is_refused() {
     let dir = Dir::new();
     let _listener = UnixListener::bind(dir.path("stream")).unwrap();
     let _datagrams = UnixDatagram::bind(dir.path("dgram")).unwrap();
-    let seqpacket = bind_abstract(Type::Seqpacket, format!("unit-{}", std::process::id()).as_bytes()).unwrap();
+    let seqpacket = bind_abstract(Type::Seqpacket, format!("unit-{}", std::process::id()).as_bytes(), true).unwrap();
     for (name, kinds) in [("stream", [Type::Dgram, Type::Seqpacket]), ("dgram", [Type::Stream, Type::Seqpacket])] {
         for kind in kinds {
             assert_eq!(at(&dir.path(name), kind, Deadline::Forever).unwrap_err(), Errno::EPROTOTYPE, "{name} {kind:?}");

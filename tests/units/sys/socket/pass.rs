@@ -13,13 +13,13 @@ fn bytes_and_descriptors_arrive_together() {
     assert_eq!(send(&one, b"abc", &[file.as_fd(); 3]), Ok(3));
     let mut bytes = [0; 8];
     let (count, files) = receive(&other, &mut bytes).unwrap();
-    assert_eq!((&bytes[..count], files.len()), (&b"abc"[..], 3));
-    assert!(files.iter().all(|file| fds::can_read(file).is_ok()));
+    assert_eq!((&bytes[..count], files.0.len()), (&b"abc"[..], 3));
+    assert!(files.0.iter().all(|file| fds::can_read(file).is_ok()));
     send(&one, b"x", &[]).unwrap();
-    assert_eq!(receive(&other, &mut bytes).unwrap().1.len(), 0);
+    assert_eq!(receive(&other, &mut bytes).unwrap().1.0.len(), 0);
     // The most that the kernel passes at once.
     send(&one, b"x", &[file.as_fd(); 253]).unwrap();
-    assert_eq!(receive(&other, &mut bytes).unwrap().1.len(), 253);
+    assert_eq!(receive(&other, &mut bytes).unwrap().1.0.len(), 253);
     drop(one);
     assert_eq!(receive(&other, &mut bytes).unwrap().0, 0);
 }

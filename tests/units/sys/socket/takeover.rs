@@ -12,7 +12,7 @@ use crate::sys::signal::{Signal, kill};
 use crate::sys::socket::{accept, unix};
 
 fn take(path: &Path) -> Taken<Bound> {
-    Bound::take(path, Type::Stream, 0o600, Deadline::Forever)
+    Bound::take(path, Type::Stream, true, 0o600, Deadline::Forever)
 }
 
 fn remove(path: &Path, force: bool) -> Taken<()> {
@@ -30,7 +30,7 @@ fn names(dir: &Dir) -> Vec<OsString> {
 fn free_path_is_taken_and_removed() {
     let dir = Dir::new();
     for kind in [Type::Stream, Type::Dgram, Type::Seqpacket] {
-        let bound = Bound::take(&dir.path("s"), kind, 0o640, Deadline::Forever).unwrap();
+        let bound = Bound::take(&dir.path("s"), kind, true, 0o640, Deadline::Forever).unwrap();
         assert_eq!(names(&dir), ["s"]);
         assert_eq!(fs::symlink_metadata(dir.path("s")).unwrap().mode() & 0o7777, 0o640);
         assert_eq!(SocketFile::open(&dir.path("s")).unwrap().is_live(), Ok(true));
@@ -44,7 +44,7 @@ fn free_path_is_taken_and_removed() {
 fn mode_is_exact_whatever_the_umask() {
     let dir = Dir::new();
     for mode in [0o600, 0o666, 0o777, 0o000, 0o620] {
-        let bound = Bound::take(&dir.path("s"), Type::Stream, mode, Deadline::Forever).unwrap();
+        let bound = Bound::take(&dir.path("s"), Type::Stream, true, mode, Deadline::Forever).unwrap();
         assert_eq!(fs::symlink_metadata(dir.path("s")).unwrap().mode() & 0o7777, mode);
         bound.remove().unwrap();
     }
@@ -63,7 +63,7 @@ fn stale_path_is_replaced() {
     // The next one, of another type, replaces what this one left. A child that another test is starting can hold a copy
     // of this one for a moment.
     let bound = loop {
-        match Bound::take(&path, Type::Dgram, 0o600, Deadline::Forever) {
+        match Bound::take(&path, Type::Dgram, true, 0o600, Deadline::Forever) {
             Err(Refused::InUse) => {}
             bound => break bound.unwrap(),
         }
@@ -177,7 +177,7 @@ fn locked_directory_names_the_holder() {
     let dir = Dir::new();
     let holder = open(&dir.0, OFlag::O_RDONLY, Mode::empty()).unwrap();
     lock(&holder, Deadline::Forever).unwrap();
-    let refused = Bound::take(&dir.path("s"), Type::Stream, 0o600, Deadline::Now).unwrap_err();
+    let refused = Bound::take(&dir.path("s"), Type::Stream, true, 0o600, Deadline::Now).unwrap_err();
     // Overlay file systems have another device there.
     assert!([Refused::Locked(vec![std::process::id().cast_signed()]), Refused::Locked(vec![])].contains(&refused));
     assert!(names(&dir).is_empty());
