@@ -19,6 +19,7 @@ use nix::sys::stat::{Mode, fchmod, fstat};
 use super::deadline::Deadline;
 use super::errno;
 use super::interrupt::retry;
+use super::memfd;
 use super::wait::{Ends, Want, any, poll};
 
 /// Keeps files that ipcbox opens from becoming standard input, output or error if the caller closed one of these.
@@ -265,6 +266,14 @@ pub fn in_memory(bytes: &[u8]) -> Result<File> {
     Ok(file)
 }
 
+/// Like [`in_memory`], but no process can change the file any more, as far as the kernel can forbid that.
+pub fn sealed(bytes: &[u8]) -> Result<OwnedFd> {
+    let file = OwnedFd::from(in_memory(bytes)?);
+    // A file that is not in memory has no seals.
+    let _ = memfd::seal(&file);
+    Ok(file)
+}
+
 /// Creates an empty unnamed file, in `$TMPDIR` or `/tmp` if that file system supports it, in memory otherwise.
 pub fn spool() -> Result<File> {
     File::options()
@@ -278,7 +287,7 @@ pub fn spool() -> Result<File> {
 
 /// The content may be secret, so only the owner may open it.
 fn memory() -> Result<OwnedFd> {
-    let file = memfd_create("ipcbox", MFdFlags::MFD_CLOEXEC)?;
+    let file = memfd_create("ipcbox", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
     fchmod(&file, Mode::S_IRUSR | Mode::S_IWUSR)?;
     Ok(file)
 }

@@ -46,6 +46,14 @@ fn message_is_the_input_and_an_argument() {
 }
 
 #[test]
+fn message_cannot_be_changed() {
+    let world = World::new();
+    let script = "{ echo changed >&0; } 2>/dev/null; cat";
+    let (_server, _) = serve(&world, "path", "-c 1", &["sh", "-c", script]);
+    world.call("sock call ./s message").stdout("message").ok();
+}
+
+#[test]
 fn status_is_that_of_cmd() {
     let world = World::new();
     let (_server, _) = serve(&world, "path", "", &["sh", "-c", "$0", "{}"]);

@@ -490,6 +490,7 @@ fn address_that_is_taken_is_status_4() {
     world.call("sock recv ./live").fails(4, &format!("cannot listen on ./live: it is in use by {pid} "));
     world.call("sock recv ./file").fails(4, "the path is a regular file, not a socket");
     world.call("sock recv none/s").fails(3, "the parent directory does not exist");
+    world.call("sock recv ./s --raw --tag").fails(2, "--raw");
     world.call("sock recv tcp:0.0.0.0:0").fails(2, "other hosts can connect to 0.0.0.0\nhint: add --allow any");
     world.call("sock recv fd:77").fails(3, "cannot listen on fd:77: the descriptor is not open (EBADF)");
     world.shell("exec ipcbox sock recv ./s >&-").fails(1, "cannot write to standard output: bad file descriptor");

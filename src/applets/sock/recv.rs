@@ -51,7 +51,7 @@ pub struct Recv {
     #[arg(short = 'J', long, group = "shape")]
     json: bool,
     /// Start each line with "ADDR: "
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["json", "raw"])]
     tag: bool,
     #[command(flatten)]
     access: Access,
@@ -130,11 +130,7 @@ impl Recv {
 
     /// Reports the addresses of which the kernel has chosen the port.
     fn print_ports(&self, listeners: &[Listener]) {
-        let mut shown: Vec<_> = listeners.iter().map(|listener| &listener.shown).collect();
-        shown.retain(|shown| self.addresses.iter().all(|address| address.typed() != shown.as_os_str()));
-        // The two sockets of localhost have one address.
-        shown.dedup();
-        for shown in shown.iter().filter(|_| !self.timeout.is_quiet()) {
+        for shown in listener::chosen(listeners, &self.addresses).iter().filter(|_| !self.timeout.is_quiet()) {
             output::warn(format!("listening at {}", shown.display()));
         }
     }

@@ -72,10 +72,7 @@ ipcbox sock call tagger hello --await -w 10s
 impl Serve {
     /// Prints the addresses of which the kernel has chosen the port.
     fn print_ports(&self, listeners: &[listener::Listener]) -> Result<()> {
-        let mut chosen: Vec<_> = listeners.iter().map(|listener| &listener.shown).collect();
-        chosen.retain(|shown| self.addresses.iter().all(|address| address.typed() != shown.as_os_str()));
-        // The two sockets of localhost have one address.
-        chosen.dedup();
-        chosen.into_iter().try_for_each(|shown| self.timeout.quiet.answer(shown.as_encoded_bytes()))
+        let mut chosen = listener::chosen(listeners, &self.addresses).into_iter();
+        chosen.try_for_each(|shown| self.timeout.quiet.answer(shown.as_encoded_bytes()))
     }
 }

@@ -124,6 +124,15 @@ pub fn open(at: &[Address], how: &Opening) -> Result<Vec<Listener>> {
     Ok(listeners)
 }
 
+/// Returns the addresses of which the kernel has chosen the port.
+pub fn chosen<'a>(listeners: &'a [Listener], typed: &[Address]) -> Vec<&'a OsString> {
+    let mut shown: Vec<_> = listeners.iter().map(|listener| &listener.shown).collect();
+    shown.retain(|shown| typed.iter().all(|address| address.typed() != shown.as_os_str()));
+    // The two sockets of localhost have one address.
+    shown.dedup();
+    shown
+}
+
 /// Binds sockets of TCP to each address that do not listen. Another process can still bind their ports and listen, if it
 /// sets SO_REUSEADDR.
 pub fn reserve(at: &[Address]) -> Result<Vec<Listener>> {

@@ -12,15 +12,14 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, bail};
 use nix::errno::Errno;
 
-use super::allow::{Gate, Origin};
+use super::allow::{Gate, Origin, refuse};
 use super::frame;
 use super::half_open::{Dropped, HalfOpen, MOST};
-use super::listener::Listener;
+use super::listener::{LACKING, Listener};
 use super::reply::{answer, unreachable};
 use super::too_long;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
-use crate::output;
 use crate::output::notice::Notice;
 use crate::supervise::escalation::Limit;
 use crate::supervise::pool::{Next, Pool, Receiver, Taken, Task};
@@ -33,8 +32,6 @@ use crate::sys::wait::{Wake, ready_or_signal};
 
 /// The pause before a client is accepted again if no process of this server can release what was lacking.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Failures of accept(2) for lack of a descriptor or of memory. The connection stays in the backlog.
-const LACKING: [Errno; 4] = [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::ENOBUFS];
 
 /// A server with open listeners.
 pub struct Server<'a> {
@@ -279,7 +276,7 @@ impl<'a> Server<'a> {
                 if is_call {
                     let _ = pass::send(&connection, &[frame::DENIED], &[]);
                 }
-                refuse("client", &address, cause);
+                refuse("client", address.as_ref(), cause);
                 return None;
             }
         };
@@ -300,7 +297,7 @@ impl<'a> Server<'a> {
         let address = listener.shown.to_string_lossy().into_owned();
         let (length, sender) = match datagram::receive(listener, &mut self.buffer) {
             Err(Errno::EMSGSIZE) => {
-                refuse("datagram", &address, too_long());
+                refuse("datagram", address.as_ref(), too_long());
                 return Ok(None);
             }
             came => came?,
@@ -309,7 +306,7 @@ impl<'a> Server<'a> {
         let origin = match admitted.and_then(|origin| unreachable(&sender).map_or(Ok(origin), Err)) {
             Ok(origin) => origin,
             Err(cause) => {
-                refuse("datagram", &address, cause);
+                refuse("datagram", address.as_ref(), cause);
                 return Ok(None);
             }
         };
@@ -328,7 +325,7 @@ impl<'a> Server<'a> {
         self.lacking = None;
         let HalfOpen { address, .. } = self.half_open.swap_remove(at);
         if let Dropped::Wrong(why) = dropped {
-            refuse("call", &address, Cause::new(Exit::Denied, why));
+            refuse("call", address.as_ref(), Cause::new(Exit::Denied, why));
         }
     }
 
@@ -340,13 +337,13 @@ impl<'a> Server<'a> {
             Some(message) => {
                 // Its descriptor is needed for the new file.
                 drop(input);
-                fds::in_memory(message).map(OwnedFd::from)
+                fds::sealed(message)
             }
             None => Ok(input),
         };
         let input = match input {
             Ok(input) => input,
-            Err(errno) => return refuse("call", &address, Cause::plain(errno)),
+            Err(errno) => return refuse("call", address.as_ref(), Cause::plain(errno)),
         };
         // From here on, the caller may assume that CMD runs. One that has gone has withdrawn the call.
         if pass::send(&connection, &[frame::ACCEPTED], &[]).is_ok() {
@@ -355,10 +352,6 @@ impl<'a> Server<'a> {
             self.start(Taken { task, added: variables(address, &origin), reply_to });
         }
     }
-}
-
-fn refuse(what: &str, address: &str, cause: Cause) {
-    output::report(&Error::from(cause).context(format!("cannot accept a {what} at {address}")));
 }
 
 fn variables(address: String, origin: &Origin) -> Vec<(&'static str, String)> {
