@@ -72,10 +72,13 @@ impl Target {
     /// # Errors
     /// As for `parse`.
     pub fn parse_or_file(typed: OsString) -> Result<Self, Malformed> {
-        if is_file(typed.as_bytes()).map_err(Malformed)? {
-            return Ok(Self { typed, form: Form::File });
+        match is_file(typed.as_bytes()).map_err(Malformed)? {
+            true if typed.as_bytes().starts_with(b"~") => {
+                Err(Malformed("the shell expands ~ only at the start of a word without quotes".into()))
+            }
+            true => Ok(Self { typed, form: Form::File }),
+            false => Self::parse(typed),
         }
-        Self::parse(typed)
     }
 
     /// Returns the parser of [`parse_or_file`](Self::parse_or_file).
@@ -85,11 +88,11 @@ impl Target {
 
     /// Returns the parser for a verb that refuses files, of an applet that also takes files.
     pub fn no_file() -> TargetParser {
-        OsStringValueParser::new().try_map(|typed| match Self::parse_or_file(typed) {
-            Ok(Self { form: Form::File, .. }) => {
-                Err(Malformed("a file can hold only slots or a lock: give a name".into()))
+        OsStringValueParser::new().try_map(|typed| {
+            if is_file(typed.as_bytes()).map_err(Malformed)? {
+                return Err(Malformed("a file can hold only slots or a lock: give a name".into()));
             }
-            parsed => parsed,
+            Self::parse(typed)
         })
     }
 
@@ -198,7 +201,6 @@ fn is_file(text: &[u8]) -> Result<bool, String> {
     };
     match scheme.filter(|word| is_scheme(word)) {
         Some(word) => Err(format!("{}:// is not supported", String::from_utf8_lossy(word))),
-        None if text.starts_with(b"~") => Err("the shell expands ~ only at the start of a word: use $HOME".into()),
         None => Ok(true),
     }
 }

@@ -123,6 +123,15 @@ pub fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
+/// Returns a word for a shell: `prefix`, the home directory and `rest`, which is empty or begins with a slash.
+pub fn in_home(prefix: &str, rest: &str) -> String {
+    match quote(rest) {
+        _ if rest.is_empty() => format!("\"{prefix}$HOME\""),
+        plain if plain == rest => format!("\"{prefix}$HOME{rest}\""),
+        quoted => format!("\"{prefix}$HOME\"{quoted}"),
+    }
+}
+
 /// Returns a count with its noun: `1 byte`, `2 bytes`.
 pub fn counted(count: usize, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };

@@ -214,7 +214,7 @@ fn malformed_target_is_refused() {
         ("12a", "ci-12a"),
         ("0x123456789", "1 to 8 hexadecimal digits"),
         ("0x0", "private objects share key 0"),
-        ("~/b", "use $HOME"),
+        ("~/b", "a file can hold only slots or a lock: give a name"),
         ("99999999999999999999", "at most 2147483647"),
     ] {
         world.call("sem get").arg(target).fails(2, words);

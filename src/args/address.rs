@@ -19,7 +19,7 @@ use clap::builder::{OsStringValueParser, TryMapValueParser, TypedValueParser};
 
 use super::numbers::digits;
 use crate::sys::socket::{ABSTRACT_MAX, Type};
-use crate::text::{NAME_MAX, is_name, quote};
+use crate::text::{NAME_MAX, in_home, is_name, quote};
 
 /// The longest host name, in bytes.
 const HOST_MAX: usize = 253;
@@ -238,11 +238,7 @@ fn unix(kind: Type, whole: &[u8], text: &[u8]) -> Result<Endpoint, NoAddress> {
             let [prefix, rest] = [prefix, rest].map(String::from_utf8_lossy);
             let words = no("the shell expands ~ only at the start of a word without quotes");
             let is_home = rest.is_empty() || rest.starts_with('/');
-            let meant = is_home.then(|| match quote(&rest) {
-                _ if rest.is_empty() => Meant::Expanded(format!("\"{prefix}$HOME\"")),
-                plain if plain == rest => Meant::Expanded(format!("\"{prefix}$HOME{rest}\"")),
-                quoted => Meant::Expanded(format!("\"{prefix}$HOME\"{quoted}")),
-            });
+            let meant = is_home.then(|| Meant::Expanded(in_home(&prefix, &rest)));
             Err(NoAddress { meant, ..words })
         }
         path => Ok(Endpoint::Path(kind, OsString::from_vec(path.to_vec()).into())),

@@ -12,7 +12,7 @@ use super::address::{Address, Meant};
 use super::duration;
 use super::signals;
 use crate::exit::{Cause, Exit};
-use crate::text::{is_control, quote};
+use crate::text::{in_home, is_control, quote};
 
 /// The most faults of one line that are corrected.
 const MOST: usize = 5;
@@ -112,6 +112,10 @@ impl CommandLine<'_> {
                 Meant::Line(line) => Some(line),
                 Meant::Address(_) => None,
             },
+            ErrorKind::ValueValidation if self.is_file_of_home(&self.words, value) => {
+                let rest = value.strip_prefix('~').filter(|rest| rest.starts_with('/'))?;
+                self.expanded(value, &in_home("", rest))
+            }
             // The name of a program instead of its pid.
             ErrorKind::ValueValidation if plain(complaint.arg) == "PID" && is_program(value) => {
                 Some(format!("pgrep {value}"))
@@ -127,6 +131,14 @@ impl CommandLine<'_> {
             }
             _ => None,
         }
+    }
+
+    /// Whether a word is the path of a file in a home directory, which the shell has not expanded, of a verb that takes
+    /// files.
+    fn is_file_of_home(&self, words: &[String], value: &str) -> bool {
+        let Some((_, rest)) = value.split_once('/').filter(|(user, _)| user.starts_with('~')) else { return false };
+        let expand = |word: &String| if word == value { format!("/home/{rest}") } else { word.clone() };
+        (self.parse)(&words.iter().map(expand).collect::<Vec<_>>()).is_ok()
     }
 
     /// Returns the line with a word that the shell expands, if it is clear which one is wrong.

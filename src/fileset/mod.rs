@@ -30,7 +30,7 @@ pub use self::waited::{missed, notice, take};
 use crate::args::creating::{Creating, user};
 use crate::exit::{Cause, Exit, words};
 use crate::sys::deadline::Deadline;
-use crate::sys::fifo::{Kind, Seen, behind, look};
+use crate::sys::fifo::{self, Kind, Seen, behind, look};
 use crate::sys::posix::File;
 use crate::sys::record_lock::{Bytes, Mode, lock, lock_for_process, unlock};
 use crate::sys::regular;
@@ -45,12 +45,14 @@ const MAGIC: &str = "ipcbox ";
 const LONGEST: usize = 32;
 
 const BASE: i64 = 1 << 30;
-/// Locked by the caller that is next, where callers queue, and by the one that writes the line of an empty file.
+/// Locked by the caller that is next, where callers queue.
 const TURN: Bytes = Bytes { first: BASE, len: 1 };
 /// Locked, shared, by exclusive waiters of a lock.
 const AWAITED: Bytes = Bytes { first: BASE + 2, len: 1 };
 /// [`TURN`] and [`AWAITED`].
 const QUEUE: Bytes = Bytes { first: BASE, len: 3 };
+/// Locked by the caller that writes the line of an empty file.
+const LINE: Bytes = Bytes { first: BASE + 4, len: 1 };
 /// The first slot. No two of these bytes are adjacent: the kernel joins adjacent locks of one owner, and parting them
 /// again wakes all that wait for them, out of order.
 const SLOTS: i64 = BASE + 16;
@@ -145,6 +147,7 @@ impl AsFd for SlotFile {
 }
 
 /// The content of a file.
+#[derive(PartialEq, Eq)]
 enum Written {
     Nothing,
     Kept(Kept),
@@ -165,8 +168,13 @@ impl SlotFile {
     ///
     /// # Errors
     /// `ENOENT`: it is missing or empty, and `wanted` is not given. Status 4: it is something else. Status 5: it
-    /// may not be used. `EEXIST`: it exists, and `creating` is exclusive.
+    /// may not be used. `EEXIST`: it exists, and `creating` is exclusive. Wrong usage: its owner could not lock it.
     pub fn open(path: &Path, wanted: Option<Kept>, creating: Creating) -> Result<Self> {
+        let bits = creating.bits();
+        if bits & 0o600 != 0o600 {
+            let cause = Cause::new(Exit::Usage, format!("mode {bits:04o} does not let the owner lock the file"));
+            bail!(cause.hint(format!("use -m {:o}", bits | 0o600)));
+        }
         let find = || {
             let (file, seen) = found(path, regular::open_to_lock)?;
             creating.trust([seen.uid]).map_err(|cause| cause.hint(format!("add --foreign; {SHARED}")))?;
@@ -178,14 +186,14 @@ impl SlotFile {
                 Written::Other => bail!(other()),
                 Written::Nothing => match wanted {
                     Some(kept) => initialise(&file, kept)?,
-                    None => bail!(Cause::from_errno(Errno::ENOENT, "the file is empty")),
+                    None => bail!(empty()),
                 },
             };
             Ok(Self { path: path.into(), file, seen, kept })
         };
         let create = || {
             let kept = wanted.ok_or(Errno::ENOENT)?;
-            let file = regular::create(path, creating.bits()).map_err(|errno| uncreated(path, errno))?;
+            let file = regular::create(path, bits).map_err(uncreated)?;
             let seen = behind(&file)?;
             let kept = initialise(&file, kept)?;
             Ok(Self { path: path.into(), file, seen, kept })
@@ -196,12 +204,13 @@ impl SlotFile {
     /// Opens an existing file of any user to look at it, without write permission.
     ///
     /// # Errors
-    /// Bare `ENOENT`: it is missing. Status 4: it is something else.
+    /// Bare `ENOENT`: it is missing. Status 3: it is empty. Status 4: it is something else.
     pub fn look(path: &Path) -> Result<Self> {
         let (file, seen) = found(path, regular::open_to_look)?;
         match written(&file)? {
             Written::Kept(kept) => Ok(Self { path: path.into(), file, seen, kept }),
-            Written::Nothing | Written::Other => bail!(other()),
+            Written::Nothing => bail!(empty()),
+            Written::Other => bail!(other()),
         }
     }
 
@@ -213,19 +222,33 @@ impl SlotFile {
         fstat(&self.file).map(File::from)
     }
 
-    /// Opens the file once more, if the path still leads to it. `None`: it was removed, replaced or truncated.
+    /// Opens the file once more, if the path still leads to it. `None`: it was removed, replaced or rewritten, or the
+    /// caller lost access to it. [`open`](Self::open) finds the same and names the cause.
     ///
     /// # Errors
-    /// The path cannot be opened.
+    /// It cannot be opened for another reason.
     pub fn again(&self) -> nix::Result<Option<OwnedFd>> {
+        let is_same = |found: Seen| found.kind == Kind::Regular && found.is(&self.seen);
+        // First, because opening a device can have effects.
+        if !look(&self.path).is_ok_and(is_same) {
+            return Ok(None);
+        }
         let file = match regular::open_to_lock(&self.path) {
-            Err(Errno::ENOENT | Errno::ELOOP | Errno::EISDIR | Errno::ENXIO | Errno::ENOTDIR) => return Ok(None),
+            Err(
+                Errno::ENOENT
+                | Errno::ELOOP
+                | Errno::EISDIR
+                | Errno::ENXIO
+                | Errno::ENOTDIR
+                | Errno::EACCES
+                | Errno::EPERM
+                | Errno::EROFS
+                | Errno::ENODEV
+                | Errno::ETXTBSY,
+            ) => return Ok(None),
             file => file?,
         };
-        let found = File::from(fstat(&file)?);
-        let is_same = (found.device, found.inode, found.size)
-            == (self.seen.device, self.seen.inode, self.kept.line().len() as u64);
-        Ok(is_same.then_some(file))
+        Ok((is_same(behind(&file)?) && written(&file)? == Written::Kept(self.kept)).then_some(file))
     }
 
     /// Takes the second bytes in the child that executes CMD; `own` is from [`again`](Self::again). This process must
@@ -254,16 +277,45 @@ impl SlotFile {
     /// `EAGAIN`: it is in use. `ENOENT`: it was removed or replaced.
     pub fn remove(&self, force: bool) -> nix::Result<()> {
         if !force {
-            // No caller can take anything from it until this process exits, and then the path is checked.
-            lock(&self.file, LOCKS, Mode::Exclusive, Deadline::Now)?;
+            lock_all(&self.file)?;
         }
-        let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        crate::sys::fifo::remove(
-            directory.unwrap_or(Path::new(".")),
-            self.path.file_name().unwrap_or_default(),
-            &self.seen,
-        )
+        remove(&self.path, &self.seen)
     }
+
+    /// Removes the file if it is empty, which the creator leaves behind if it is killed before it has written the line.
+    /// Returns whether it was.
+    ///
+    /// # Errors
+    /// Status 5: it belongs to another user. Status 1: it is in use, and not `force`.
+    pub fn remove_empty(path: &Path, force: bool) -> Result<bool> {
+        if !path.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() == 0) {
+            return Ok(false);
+        }
+        let (file, seen) = found(path, regular::open_to_lock)?;
+        let denied = |_| Cause::new(Exit::Denied, format!("the file is empty and owned by {}", user(seen.uid)));
+        Creating { mode: None, foreign: None, exclusive: false }.trust([seen.uid]).map_err(denied)?;
+        match lock_all(&file) {
+            Err(Errno::EAGAIN) if !force => bail!(Cause::new(Exit::Failed, "the file is empty, but in use")),
+            Err(Errno::EAGAIN) => {}
+            locked => locked.map_err(|errno| unlocked(&file, errno))?,
+        }
+        // Its line may have been written meanwhile.
+        let is_empty = written(&file)? == Written::Nothing;
+        if is_empty {
+            remove(path, &seen)?;
+        }
+        Ok(is_empty)
+    }
+}
+
+/// Locks everything, so that no caller can take anything until this process exits. Then the caller checks the path.
+fn lock_all(file: &OwnedFd) -> nix::Result<()> {
+    lock(file, LOCKS, Mode::Exclusive, Deadline::Now)
+}
+
+fn remove(path: &Path, seen: &Seen) -> nix::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    fifo::remove(directory.unwrap_or(Path::new(".")), path.file_name().unwrap_or_default(), seen)
 }
 
 const SHARED: &str = "create the file with -m 666, or run all callers as one user";
@@ -306,18 +358,20 @@ fn unopened(seen: &Seen, errno: Errno) -> anyhow::Error {
     }
 }
 
-fn uncreated(path: &Path, errno: Errno) -> anyhow::Error {
+fn uncreated(errno: Errno) -> anyhow::Error {
     let cause = |words: &str| Cause::from_errno(errno, words);
     match errno {
-        Errno::ENOENT if path.as_os_str().as_encoded_bytes().starts_with(b"~") => {
-            cause("the shell did not expand ~").hint("use $HOME instead of ~")
-        }
         Errno::ENOENT => cause("its directory does not exist"),
         Errno::EACCES | Errno::EPERM => cause("no permission to create a file in its directory"),
         Errno::EROFS => cause("the file system is read-only"),
         errno => return errno.into(),
     }
     .into()
+}
+
+/// Returns the failure that a file has no line yet.
+fn empty() -> Cause {
+    Cause::from_errno(Errno::ENOENT, "the file is empty")
 }
 
 /// Returns the failure that a file has another content.
@@ -327,7 +381,7 @@ fn other() -> Cause {
 
 /// Writes the line of an empty file, unless another process has done it, and returns what the file holds.
 fn initialise(file: &OwnedFd, kept: Kept) -> Result<Kept> {
-    lock(file, TURN, Mode::Exclusive, Deadline::after(BIRTH)).map_err(|errno| match errno {
+    lock(file, LINE, Mode::Exclusive, Deadline::after(BIRTH)).map_err(|errno| match errno {
         Errno::EAGAIN => Cause::new(Exit::Failed, "another process is about to write its first line"),
         errno => unlocked(file, errno),
     })?;
@@ -342,7 +396,7 @@ fn initialise(file: &OwnedFd, kept: Kept) -> Result<Kept> {
             kept
         }
     };
-    unlock(file, TURN)?;
+    unlock(file, LINE)?;
     Ok(kept)
 }
 

@@ -139,7 +139,7 @@ fn watch(file: &OwnedFd, watched: &Watched, grant: &OwnedFd) -> Result<()> {
         }
         if locked > 0 {
             park_timeout(CHECK);
-            if procfs::thread_state(parent, parent) == Ok('T') {
+            if procfs::stat(parent).is_ok_and(|parent| parent.is_stopped()) {
                 WITHDRAWN.store(true, Ordering::SeqCst);
                 fds::write_all(grant, &[0])?;
                 unlock(&file, Bytes { first: 0, len: 0 })?;

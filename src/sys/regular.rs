@@ -85,12 +85,17 @@ pub fn fill(file: impl AsFd, content: &[u8]) -> Result<()> {
 
 /// In the child that executes CMD: duplicates a descriptor with a high number, which exec does not close, and closes the
 /// `others` of the file. Otherwise exec would do so, and release what this process has locked by then.
+///
+/// # Errors
+/// `EMFILE`: the limit of open files is too low.
 pub fn only_for_command(file: &OwnedFd, others: &[&OwnedFd]) -> Result<OwnedFd> {
     // `EINVAL`: the limit of open files is lower.
     let number = match fcntl(file, FcntlArg::F_DUPFD(HIGH)) {
         Err(Errno::EINVAL) => fcntl(file, FcntlArg::F_DUPFD(LOW)),
         number => number,
-    }?;
+    };
+    let number = number.map_err(|errno| if errno == Errno::EINVAL { Errno::EMFILE } else { errno })?;
+    // Their owners are copies of those in the parent, and are never dropped: the child executes CMD or exits at once.
     for other in others {
         close(other.as_raw_fd())?;
     }

@@ -32,7 +32,7 @@ fn other_content_is_no_slots_and_no_lock() {
 #[test]
 fn slots_share_no_byte() {
     let slots = (1..=MOST).flat_map(slot);
-    let mut all: Vec<i64> = slots.chain([TURN, AWAITED]).map(|bytes| bytes.first).collect();
+    let mut all: Vec<i64> = slots.chain([TURN, AWAITED, LINE]).map(|bytes| bytes.first).collect();
     all.sort_unstable();
     // Nor are they adjacent.
     assert!(all.windows(2).all(|pair| pair[0] + 1 < pair[1]));

@@ -64,7 +64,7 @@ ipcbox sem rm build --unused
 impl Rm {
     fn file(&self, path: &Path) -> Result<()> {
         if self.removing.force {
-            return Ok(SlotFile::look(path)?.remove(true)?);
+            return if SlotFile::remove_empty(path, true)? { Ok(()) } else { Ok(SlotFile::look(path)?.remove(true)?) };
         }
         remove_idle_file(path)?.map_or(Ok(()), |words| Err(refused(words).into()))
     }

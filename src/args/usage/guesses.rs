@@ -126,7 +126,8 @@ impl CommandLine<'_> {
             }
             // Another object must not be removed or overwritten.
             let is_path = value.chars().all(|c| c.is_ascii_alphanumeric() || "~/._-".contains(c));
-            if !is_path || !NAMING.iter().any(|verb| self.called.ends_with(verb)) {
+            if self.is_file_of_home(words, value) || !is_path || !NAMING.iter().any(|verb| self.called.ends_with(verb))
+            {
                 return Vec::new();
             }
             let base = value.rsplit('/').next().unwrap_or_default();

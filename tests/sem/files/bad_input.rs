@@ -1,7 +1,7 @@
 //! Wrong paths and contents, and missing resources.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use nix::libc;
 use nix::sys::stat::Mode;
@@ -141,7 +141,8 @@ fn path_that_leads_nowhere_is_named() {
 fn read_only_file_and_file_system_are_named() {
     let world = World::new();
     let Some(stranger) = world.stranger() else { return };
-    world.call("sem create ./s --slots 1 -m 444 -q").user(stranger).ok();
+    world.call("sem create ./s --slots 1 -q").user(stranger).ok();
+    fs::set_permissions(world.dir().join("s"), fs::Permissions::from_mode(0o444)).unwrap();
     let call = world.call("sem run ./s -- true").user(stranger);
     call.fails(125, "no permission to write to it; owned by uid 54321, mode 0444 (EACCES)\n");
     let mount = "mount -t tmpfs none m; echo 'ipcbox slots 1' >m/s; mount -o remount,ro m";
@@ -214,11 +215,56 @@ fn call_without_proc_works() {
 fn shortage_of_descriptors_is_named() {
     let world = World::new();
     world.call("sem create ./s --slots 1 -q").ok();
-    for limit in [3, 4] {
+    for limit in [3, 4, 10] {
         let call = world.program("prlimit").arg(format!("--nofile={limit}"));
         let output = call.args(["ipcbox", "sem", "run", "./s", "--", "true"]).output();
         let printed = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(125), "{printed}");
         assert!(printed.contains("(EMFILE)"), "{printed}");
     }
+}
+
+#[test]
+fn mode_that_locks_out_the_owner_is_refused() {
+    let world = World::new();
+    let words = "mode 0440 does not let the owner lock the file\nhint: use -m 640\n";
+    world.call("sem run ./s --slots 1 -m 440 -- true").fails(125, words);
+    world.call("sem create ./s --lock -m 440").fails(2, words);
+    assert!(!world.dir().join("s").exists());
+}
+
+#[test]
+fn unexpanded_home_is_never_taken_for_a_name() {
+    let world = World::new();
+    let words = "the shell expands ~ only at the start of a word without quotes\n";
+    for (target, hint) in [("~/x", "hint: ipcbox sem run \"$HOME/x\" --slots 1 -- true\n"), ("~other/x", "")] {
+        let call = world.call("sem run").args([target, "--slots", "1", "--", "true"]);
+        let output = call.output();
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(125), "{printed}");
+        assert!(printed.ends_with(&format!("{words}{hint}")), "{printed}");
+    }
+}
+
+#[test]
+fn empty_file_is_named_and_removed() {
+    let world = World::new();
+    let path = world.file("s", "");
+    world.call("sem stat ./s").fails(3, "the file is empty (ENOENT)\n");
+    world.call("sem rm ./s").ok();
+    assert!(!path.exists());
+    world.call("sem rm ./s").fails(3, "");
+    world.file("s", "");
+    world.call("sem rm --force ./s").ok();
+    assert!(!path.exists());
+    // It was truncated, and is in use.
+    let holder = super::holder(&world, "sem run ./s --slots 1");
+    fs::write(&path, "").unwrap();
+    world.call("sem rm ./s").fails(1, "the file is empty, but in use");
+    assert!(path.exists());
+    drop(holder);
+    let Some(stranger) = world.stranger() else { return };
+    std::os::unix::fs::chown(&path, Some(stranger), None).unwrap();
+    world.call("sem rm ./s").fails(5, "the file is empty and owned by uid 54321");
+    assert!(path.exists());
 }

@@ -43,7 +43,50 @@ fn truncated_file_is_written_again() {
     // Without a number it cannot be written.
     fs::write(world.dir().join("s"), "").unwrap();
     world.call("sem run ./s -- true").fails(125, "the file is empty (ENOENT)\nhint: add --slots N");
-    world.call("sem stat ./s").fails(4, "other content");
+    world.call("sem stat ./s").fails(3, "the file is empty (ENOENT)");
+}
+
+#[test]
+fn waiter_reads_a_line_of_the_same_length_again() {
+    let world = World::new();
+    let old = holder(&world, "sem run ./s --slots 4 --take 4");
+    let waiting = world.call("sem run ./s -q --take 3 -- true").start();
+    awaited(&world, "./s", 1);
+    fs::write(world.dir().join("s"), "ipcbox slots 2\n").unwrap();
+    drop(old);
+    let output = waiting.end();
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(125), "{printed}");
+    assert!(printed.contains("--take 3 can never succeed: there are only 2 slots\n"), "{printed}");
+}
+
+#[test]
+fn truncated_file_is_written_while_others_wait() {
+    let world = World::new();
+    let _holder = holder(&world, "sem run ./s --slots 17 --take 17");
+    let _next = world.call("sem run ./s -q -- true").start();
+    awaited(&world, "./s", 1);
+    fs::write(world.dir().join("s"), "").unwrap();
+    world.call("sem run ./s --slots 17 -n -- true").fails(124, "17 slots");
+    assert_eq!(fs::read_to_string(world.dir().join("s")).unwrap(), "ipcbox slots 17\n");
+}
+
+#[test]
+fn waiter_names_the_owner_of_the_new_file() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else { return };
+    let run = "sem run ./s --slots 1 -m 666 --foreign";
+    let old = holder(&world, run);
+    let waiting = world.call(run).args(["-q", "--", "true"]).user(stranger).start();
+    awaited(&world, "./s", 1);
+    fs::remove_file(world.dir().join("s")).unwrap();
+    world.call("sem create ./s --slots 1 -q").ok();
+    drop(old);
+    let output = waiting.end();
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(125), "{printed}");
+    let words = "no permission to write to it; owned by root, mode 0600 (EACCES)\nhint: create the file with -m 666";
+    assert!(printed.contains(words), "{printed}");
 }
 
 #[test]

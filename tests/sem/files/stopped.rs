@@ -4,7 +4,19 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Pid, setpgid};
 
 use super::{awaited, holder};
-use crate::support::{Call, Child, World, eventually};
+use crate::support::{Call, Child, World, eventually, skip};
+
+const DEBUGGER: &str = "
+import ctypes, os, sys
+ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+SEIZE, INTERRUPT, WALL = 0x4206, 0x4207, 0x40000000
+pid = int(sys.argv[1])
+denied = any(ptrace(request, pid, None, None) < 0 for request in (SEIZE, INTERRUPT))
+if not denied:
+    os.waitpid(pid, WALL)
+print('denied' if denied else 'stopped', file=sys.stderr, flush=True)
+sys.stdin.read()
+";
 
 fn waiter(call: Call) -> Child {
     let own_group = || Ok(setpgid(Pid::from_raw(0), Pid::from_raw(0))?);
@@ -56,6 +68,24 @@ fn stopped_sharer_behind_a_waiter_blocks_no_other() {
     }
     stopped.signal(Signal::SIGCONT);
     assert_eq!(stopped.code(), 0);
+}
+
+#[test]
+fn waiter_in_a_debugger_blocks_no_other() {
+    let world = World::new();
+    let holder = holder(&world, "sem run ./s --slots 2 --take 2");
+    let waiting = world.call("sem run ./s -q -- true").start();
+    awaited(&world, "./s", 1);
+    let (stdin, _open) = std::io::pipe().unwrap();
+    let call = world.program("python3").args(["-c", DEBUGGER, &waiting.pid().to_string()]).passing(&stdin, 0);
+    let mut debugger = call.start();
+    if debugger.message() != "stopped\n" {
+        return skip("needs permission to trace");
+    }
+    drop(holder);
+    world.call("sem run ./s --take 2 -w 60 -- true").ok();
+    drop(debugger);
+    assert_eq!(waiting.code(), 0);
 }
 
 #[test]

@@ -41,7 +41,11 @@ fn every_path_with_a_slash_is_a_file() {
     );
     for (text, status, words) in [
         ("redis://host/x", 2, "redis:// is not supported"),
-        ("~/x", 2, "use $HOME"),
+        (
+            "~/x",
+            2,
+            "the shell expands ~ only at the start of a word without quotes\nhint: ipcbox sem stat \"$HOME/x\"\n",
+        ),
         ("/a", 3, "no such semaphore"),
         ("ftok:./none", 3, "cannot compute the ftok key of ./none"),
     ] {

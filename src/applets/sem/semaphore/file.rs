@@ -119,13 +119,13 @@ pub fn expect(target: &Target, is: Kept, wanted: Kept) -> Result<(), Cause> {
     let cause = |words: String| Cause::new(Exit::Exists, words);
     match (is, wanted) {
         _ if is == wanted => Ok(()),
-        (Kept::Slots(_), Kept::Slots(number)) => Err(cause(format!("{target} has {is}, not {number}"))
+        (Kept::Slots(_), Kept::Slots(number)) => Err(cause(format!("the file has {is}, not {number}"))
             .hint(format!("remove the file when it is not in use: ipcbox sem rm {quoted}"))),
         (Kept::Slots(_), Kept::Lock) => {
-            Err(cause(format!("{target} has {is}, not a lock")).hint(format!("use ipcbox sem run {quoted}")))
+            Err(cause(format!("the file has {is}, not a lock")).hint(format!("use ipcbox sem run {quoted}")))
         }
         (Kept::Lock, _) => {
-            Err(cause(format!("{target} is a lock, not slots")).hint(format!("use ipcbox sem lock {quoted}")))
+            Err(cause("the file is a lock, not slots".into()).hint(format!("use ipcbox sem lock {quoted}")))
         }
     }
 }

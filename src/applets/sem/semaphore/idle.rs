@@ -167,6 +167,9 @@ pub fn in_use(set: Set, values: &[u16]) -> Result<Option<String>, Errno> {
 /// Removes a file that no process uses, or returns which processes use it. Everything in it is taken first.
 pub fn remove_idle_file(path: &Path) -> Result<Option<String>> {
     let any = Creating { mode: None, foreign: Some(true), exclusive: false };
+    if SlotFile::remove_empty(path, false)? {
+        return Ok(None);
+    }
     let file = SlotFile::open(path, None, any)?;
     file.kill_stale();
     match file.remove(false) {
