@@ -299,7 +299,7 @@ impl SlotFile {
             Err(Errno::EAGAIN) => {}
             locked => locked.map_err(|errno| unlocked(&file, errno))?,
         }
-        // Its line may have been written meanwhile.
+        // Its line may have been written since.
         let is_empty = written(&file)? == Written::Nothing;
         if is_empty {
             remove(path, &seen)?;
