@@ -597,3 +597,56 @@ fn more_clients_than_descriptors_are_served() {
     drop(peers);
     assert_eq!(output_of(child), (0, "line\n".repeat(60), String::new()));
 }
+
+/// The part of its line is taken, so that its writer has room, and is not printed.
+#[test]
+fn stalled_client_does_not_keep_others_from_the_count() {
+    let world = World::new();
+    let receiver = world.call("sock recv ./s -c 2").start();
+    eventually("it listens", || world.dir().join("s").exists());
+    let mut stalled = super::connect(&world, "./s");
+    stalled.write_all(b"part").unwrap();
+    eventually("the part is taken", || super::unread(&stalled) == 0);
+    let mut other = super::connect(&world, "./s");
+    other.write_all(b"one\ntwo\n").unwrap();
+    let output = receiver.end();
+    assert_eq!((output.status.code(), lines(&output.stdout)), (Some(0), vec!["one".to_owned(), "two".to_owned()]));
+    // One that goes on is counted when its line is whole.
+    let receiver = world.call("sock recv ./s -c 2").start();
+    eventually("it listens", || world.dir().join("s").exists());
+    let mut slow = super::connect(&world, "./s");
+    slow.write_all(b"be").unwrap();
+    eventually("the part is taken", || super::unread(&slow) == 0);
+    other = super::connect(&world, "./s");
+    other.write_all(b"one\n").unwrap();
+    eventually("the line is taken", || super::unread(&other) == 0);
+    slow.write_all(b"gun\nmore\n").unwrap();
+    let output = receiver.end();
+    assert_eq!((output.status.code(), lines(&output.stdout)), (Some(0), vec!["one".to_owned(), "begun".to_owned()]));
+}
+
+#[test]
+fn stalled_long_line_is_broken_for_others() {
+    let world = World::new();
+    let mut receiver = world.call("sock recv ./s --follow").start();
+    eventually("it listens", || world.dir().join("s").exists());
+    let mut output = std::io::BufReader::new(receiver.output());
+    let mut stalled = super::connect(&world, "./s");
+    let mut writer = stalled.try_clone();
+    let long = vec![b'x'; 1_200_000];
+    let writing = std::thread::spawn(move || writer.write_all(&long).unwrap());
+    Read::read_exact(&mut output, &mut vec![0; 1_200_000]).unwrap();
+    writing.join().unwrap();
+    let mut other = super::connect(&world, "./s");
+    other.write_all(b"other\n").unwrap();
+    let mut next = || {
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+        line
+    };
+    assert_eq!((next(), next()), ("\n".to_owned(), "other\n".to_owned()));
+    stalled.write_all(b"rest\n").unwrap();
+    assert_eq!(next(), "rest\n");
+    receiver.signal(Signal::SIGTERM);
+    assert_eq!(receiver.code(), 143);
+}

@@ -52,6 +52,15 @@ pub struct Incoming {
     pub is_inside: bool,
     /// Since when its line is incomplete.
     pub part: Option<Instant>,
+    /// When bytes were last taken.
+    pub last: Instant,
+}
+
+impl Incoming {
+    /// Whether no other process may take the rest of its line.
+    const fn is_locked(&self) -> bool {
+        self.is_shared && self.is_inside
+    }
 }
 
 /// What a look at a source has brought.
@@ -82,7 +91,17 @@ impl Inlet {
 
     /// Whether its line must be finished before another source is read.
     pub fn is_inside(&self) -> bool {
-        matches!(&self.feed, Feed::Stream(incoming) if incoming.is_inside || incoming.wording.is_inside())
+        matches!(&self.feed, Feed::Stream(incoming) if incoming.is_locked() || incoming.wording.is_inside())
+    }
+
+    /// Returns when a line that was printed in part is broken, if other sources wait for its end.
+    pub fn breaks(&self) -> Option<Instant> {
+        match &self.feed {
+            Feed::Stream(incoming) if incoming.wording.is_inside() && !incoming.is_locked() => {
+                Some(incoming.last + STUCK)
+            }
+            _ => None,
+        }
     }
 
     /// Returns when its incomplete line is taken.

@@ -1,6 +1,6 @@
 //! Receiving from all addresses and all connections at once, in one loop over epoll(7).
 //!
-//! A line that was printed in part blocks the other sources until its end. If lines are counted, they are looked at in
+//! A line that was printed in part blocks the other sources until its end, or until it has not grown for a second. If lines are counted, they are looked at in
 //! the socket first, and only whole ones are taken: what is left stays for the next reader.
 
 mod inlet;
@@ -8,6 +8,7 @@ mod reading;
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 
@@ -100,7 +101,8 @@ impl Receiving {
             return self.add(address, Feed::Packets(socket, origin));
         }
         let wording = self.layout.stream(&address, &origin);
-        let incoming = Incoming { socket, is_shared, wording, taken: 0, is_inside: false, part: None };
+        let last = Instant::now();
+        let incoming = Incoming { socket, is_shared, wording, taken: 0, is_inside: false, part: None, last };
         self.add(address, Feed::Stream(incoming))
     }
 
@@ -135,7 +137,9 @@ impl Receiving {
             }
             let goes_on = (0..self.inlets.len()).any(|at| self.may_read(at));
             let limit = self.timeout.deadline();
-            let again = self.open().filter_map(Inlet::due).min();
+            let is_held_up = !goes_on && self.open().any(|inlet| inlet.is_ready);
+            let due = self.open().filter(|inlet| !inlet.is_ready).filter_map(Inlet::due);
+            let again = due.chain(self.open().filter(|_| is_held_up).filter_map(Inlet::breaks)).min();
             let deadline = match again {
                 _ if goes_on => Deadline::Now,
                 Some(again) => Deadline::At(again).earlier(limit),
@@ -147,9 +151,7 @@ impl Receiving {
             match self.events.wait(deadline)? {
                 Wake::Signal => return if self.most == Most::Endless { self.sweep() } else { Ok(()) },
                 Wake::Late if !goes_on && limit.is_over() => return self.late(),
-                Wake::Late if !goes_on => self.inlets.iter_mut().flatten().for_each(|inlet| {
-                    inlet.is_ready |= inlet.due().is_some();
-                }),
+                Wake::Late if !goes_on => self.take_parts(is_held_up)?,
                 Wake::Late | Wake::Ready(_) => {}
             }
             for event in self.events.take()? {
@@ -167,6 +169,18 @@ impl Receiving {
                 return self.late();
             }
         }
+    }
+
+    /// Takes incomplete lines, and breaks one that holds up others.
+    fn take_parts(&mut self, is_held_up: bool) -> Result<()> {
+        for inlet in self.inlets.iter_mut().flatten() {
+            inlet.is_ready |= inlet.due().is_some();
+            let breaks = inlet.breaks().filter(|at| is_held_up && *at <= Instant::now());
+            if let (Some(_), Feed::Stream(incoming)) = (breaks, &mut inlet.feed) {
+                print(&incoming.wording.finish())?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether a source may be read now. The end of a line that was begun comes first.
@@ -233,7 +247,7 @@ impl Receiving {
         self.is_closed = true;
         for inlet in self.open() {
             if let Feed::Listener(listener) | Feed::Datagrams(listener) = &inlet.feed {
-                listener.close();
+                listener.stop();
             }
         }
         let is_listener = |inlet: &Inlet| !inlet.is_connection();
@@ -275,8 +289,11 @@ impl Receiving {
 
     /// Prints what was taken, and reports what was lost.
     fn finish(&mut self) -> Result<()> {
+        let has_all = self.has_all();
         for inlet in self.inlets.iter_mut().flatten() {
             match &mut inlet.feed {
+                // A part beyond the count.
+                Feed::Stream(incoming) if has_all && !incoming.wording.is_inside() => {}
                 Feed::Stream(incoming) => print(&incoming.wording.finish())?,
                 Feed::Datagrams(listener) => warn_of_dropped(listener),
                 Feed::Listener(_) | Feed::Packets(..) => {}

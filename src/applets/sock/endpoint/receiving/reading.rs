@@ -32,7 +32,7 @@ impl Receiving {
             Ok(connection) => connection,
             Err(Errno::ECONNABORTED) => return Ok(Remaining::More),
             Err(Errno::EAGAIN) => return Ok(Remaining::Nothing),
-            // A unix listener whose backlog is empty now.
+            // A listener whose backlog is empty now.
             Err(Errno::EINVAL) if self.is_closed => return Ok(Remaining::Nothing),
             Err(errno) if LACKING.contains(&errno) && self.open().any(Inlet::is_connection) => {
                 self.lacks = true;
@@ -150,6 +150,7 @@ impl Receiving {
             }
             Ok(count) => {
                 incoming.taken += count as u64;
+                incoming.last = Instant::now();
                 self.moved(0);
                 print(&incoming.wording.add(&self.buffer[..count]))?;
                 Ok(Remaining::More)
