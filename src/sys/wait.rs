@@ -75,6 +75,13 @@ pub fn ready_or_signal(fds: &[BorrowedFd], deadline: Deadline) -> Result<Wake> {
     poll(&mut polled, deadline, Ends::BySignal)
 }
 
+/// Like [`ready_or_signal`], but returns the indices of all that are ready; none on a signal or timeout.
+pub fn all_ready_or_signal(fds: &[BorrowedFd], deadline: Deadline) -> Result<Vec<usize>> {
+    let mut polled: Vec<PollFd> = fds.iter().map(|fd| Want::Readable.of(*fd)).collect();
+    poll(&mut polled, deadline, Ends::BySignal)?;
+    Ok((0..polled.len()).filter(|at| polled[*at].any() == Some(true)).collect())
+}
+
 /// Waits until one of `fds` is ready, and returns for each whether it is. None is once the deadline has passed.
 pub fn any(fds: &[(BorrowedFd, Want)], deadline: Deadline) -> Result<Vec<bool>> {
     let mut polled: Vec<PollFd> = fds.iter().map(|(fd, want)| want.of(*fd)).collect();

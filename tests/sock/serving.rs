@@ -2,10 +2,14 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use nix::sys::signal::Signal;
 
@@ -161,6 +165,61 @@ fn connected_clients_are_served_after_sigterm() {
         }
         assert_eq!(server.code(), 0, "{form}");
     }
+}
+
+/// Returns how many bytes come back.
+fn echo(dir: &Path, address: &str) -> std::io::Result<usize> {
+    if let Some(at) = address.strip_prefix("tcp:") {
+        let mut peer = TcpStream::connect(at)?;
+        peer.write_all(b"x")?;
+        peer.shutdown(Shutdown::Write)?;
+        return peer.read_to_end(&mut Vec::new());
+    }
+    let mut peer = UnixStream::connect(dir.join(address))?;
+    peer.write_all(b"x")?;
+    peer.shutdown(Shutdown::Write)?;
+    peer.read_to_end(&mut Vec::new())
+}
+
+/// Clients that connect without end do not keep the server alive.
+#[test]
+fn sigterm_ends_a_server_under_load() {
+    for form in ["path", "tcp:127.0.0.1", "tcp:localhost"] {
+        let world = World::new();
+        let (server, address) = serve(&world, form, "-j 2", &["cat"]);
+        let has_ended = AtomicBool::new(false);
+        let echoed = AtomicUsize::new(0);
+        let dir = world.dir();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    while !has_ended.load(Relaxed) {
+                        echoed.fetch_add(echo(dir, &address).unwrap_or(0), Relaxed);
+                    }
+                });
+            }
+            eventually("clients are served", || echoed.load(Relaxed) > 20);
+            server.signal(Signal::SIGTERM);
+            let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| server.code()));
+            has_ended.store(true, Relaxed);
+            assert_eq!(code.ok(), Some(0), "{form}");
+        });
+    }
+}
+
+#[test]
+fn failure_to_find_the_user_is_reported() {
+    let world = World::new();
+    let Some(call) = world.injected("sendto:error=EPERM:when=2+") else { return };
+    let mut server = call.args(["sock", "serve", "tcp:127.0.0.1:0", "--allow", "root", "--", "cat"]).start();
+    let mut address = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(server.output()), &mut address).unwrap();
+    let _peer = connect(&world, address.trim_end());
+    let words = format!("sock: cannot accept a client at {}: ", address.trim_end());
+    let message = server.message();
+    assert!(message.starts_with(&words) && message.contains("EPERM"), "{message}");
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.code(), 0);
 }
 
 #[test]

@@ -260,3 +260,23 @@ fn path_needs_permissions() {
     let (_server, _) = serve(&world, "path", "", &["cat"]);
     world.call("sock serve ./s -- cat").user(stranger).fails(4, "it is in use (EADDRINUSE)");
 }
+
+/// One that is refused again and again does not keep the server alive.
+#[test]
+fn refused_clients_do_not_end_the_silence() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else { return };
+    let (mut server, _) = serve(&world, "path", "-m 666 -w 1", &["cat"]);
+    let knocking = "
+import socket
+while True:
+    client = socket.socket(socket.AF_UNIX)
+    client.connect('s')
+    client.recv(1)
+";
+    let client = world.program("python3").args(["-c", knocking]).user(stranger).start();
+    // It reports each of them.
+    while !server.message().is_empty() {}
+    assert_eq!(server.code(), 124);
+    client.end();
+}

@@ -19,7 +19,7 @@ pub mod takeover;
 
 use std::ffi::{OsStr, c_int};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -206,6 +206,19 @@ fn listen(socket: OwnedFd, kind: Type) -> Result<OwnedFd> {
         calls::listen(&socket, Backlog::new(BACKLOG)?)?;
     }
     Ok(socket)
+}
+
+/// Makes the backlog of a TCP listener full, if a connection is in it.
+pub fn admit_no_more(listener: impl AsFd) -> Result<()> {
+    calls::listen(&listener, Backlog::new(0)?)
+}
+
+/// Returns how many connections are in the backlog of a TCP listener, TCP_INFO.
+pub fn pending(listener: impl AsFd) -> Result<u32> {
+    // The last one, tcpi_unacked; bytes fill the first two.
+    const COUNT: usize = 7;
+    let numbers = numbers::<COUNT>(listener.as_fd(), libc::IPPROTO_TCP, libc::TCP_INFO)?;
+    Ok(numbers[COUNT - 1])
 }
 
 /// Accepts a connection, accept4(2).
@@ -484,14 +497,18 @@ pub fn pass_credentials(socket: impl AsFd) -> Result<()> {
 /// Returns how many datagrams the kernel has dropped because the socket had no room, SO_MEMINFO.
 pub fn dropped(socket: impl AsFd) -> Result<u32> {
     const COUNT: usize = 9;
-    let mut numbers = [0_u32; COUNT];
+    // The last one, SK_MEMINFO_DROPS.
+    Ok(numbers::<COUNT>(socket.as_fd(), libc::SOL_SOCKET, libc::SO_MEMINFO)?[COUNT - 1])
+}
+
+/// Returns the first numbers of an option, getsockopt(2).
+fn numbers<const COUNT: usize>(socket: BorrowedFd, level: c_int, option: c_int) -> Result<[u32; COUNT]> {
+    let mut numbers = [0; COUNT];
     let mut length = size_of_val(&numbers) as libc::socklen_t;
-    let fd = socket.as_fd().as_raw_fd();
     let into = numbers.as_mut_ptr().cast();
     // SAFETY: the call writes at most `length` bytes to the numbers, which live through it.
-    Errno::result(unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_MEMINFO, into, &raw mut length) })?;
-    // The last one, SK_MEMINFO_DROPS.
-    Ok(numbers[COUNT - 1])
+    Errno::result(unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, into, &raw mut length) })?;
+    Ok(numbers)
 }
 
 /// Returns the number of sent bytes that the peer has not taken, SIOCOUTQ: its process for unix, its kernel for TCP.

@@ -1,5 +1,6 @@
 //! Listening at addresses.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -55,6 +56,8 @@ pub struct Listener {
     pub inet: Option<SocketAddr>,
     /// Whether other processes may share it, so that its flags must stay as they are.
     pub is_shared: bool,
+    /// After the stop of a TCP server: how many clients are still accepted.
+    rest: Cell<Option<u32>>,
     socket: Socket,
 }
 
@@ -77,12 +80,18 @@ impl Listener {
     /// Accepts a connection of a listener that is ready.
     ///
     /// # Errors
-    /// `EAGAIN`: another process has taken the connection. `EMFILE`: it stays in the backlog.
+    /// `EAGAIN`: another process has taken the connection. `EMFILE`: it stays in the backlog. `EINVAL`: after the stop, none
+    /// is left.
     pub fn accept(&self) -> nix::Result<OwnedFd> {
         if self.is_shared {
             return interruptible(Deadline::after(TAKEN), || socket::accept(self))?.ok_or(Errno::EAGAIN);
         }
-        socket::accept(self)
+        if self.rest.get() == Some(0) {
+            return Err(Errno::EINVAL);
+        }
+        let connection = socket::accept(self)?;
+        self.rest.update(|rest| rest.map(|rest| rest - 1));
+        Ok(connection)
     }
 
     /// Moves its descriptors to numbers that are not below this one.
@@ -92,6 +101,16 @@ impl Listener {
             Socket::Other(socket) => *socket = fds::copy_above(&*socket, lowest)?,
         }
         Ok(())
+    }
+
+    /// Accepts only the clients that are connected already, and removes its name.
+    pub fn stop(&self) {
+        self.close();
+        if !self.is_shared && self.inet.is_some() && self.kind != Type::Dgram {
+            // A client that connects now would be reset with the port. One that does not reach the backlog is refused.
+            let _ = socket::admit_no_more(self);
+            self.rest.set(socket::pending(self).ok());
+        }
     }
 
     /// Removes its name, so that no new client comes. A unix listener still accepts those in its backlog.
@@ -158,7 +177,14 @@ fn listener(address: &Address, kind: Type, socket: Socket, is_shared: bool) -> n
     };
     let is_chosen = matches!(address.endpoint(), Endpoint::Inet(.., 0));
     let shown = inet.filter(|_| is_chosen).map(|inet| with_port(address, inet.port()));
-    Ok(Listener { shown: shown.unwrap_or_else(|| address.typed().to_owned()), kind, inet, is_shared, socket })
+    Ok(Listener {
+        shown: shown.unwrap_or_else(|| address.typed().to_owned()),
+        kind,
+        inet,
+        is_shared,
+        rest: Cell::new(None),
+        socket,
+    })
 }
 
 impl Opening<'_> {

@@ -25,10 +25,11 @@ use crate::supervise::escalation::Limit;
 use crate::supervise::pool::{Next, Pool, Receiver, Taken, Task};
 use crate::sys::deadline::Deadline;
 use crate::sys::fds;
+use crate::sys::interrupt;
 use crate::sys::signal::Signal;
 use crate::sys::socket::name::Name;
 use crate::sys::socket::{Type, datagram, pass, peer_name};
-use crate::sys::wait::{Wake, ready_or_signal};
+use crate::sys::wait::all_ready_or_signal;
 
 /// The pause before a client is accepted again if no process of this server can release what was lacking.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -60,10 +61,16 @@ enum Came {
     HalfOpen(usize),
     /// A client of this listener.
     Client(usize),
-    /// A signal.
-    Signal,
-    /// Nothing, and a deadline has passed.
-    Nothing,
+}
+
+/// What became of a client.
+enum Accepted {
+    /// CMD starts for it.
+    Starts(Taken),
+    /// Its call has not come yet.
+    Calls,
+    /// Nothing.
+    Refused,
 }
 
 impl<'a> Server<'a> {
@@ -71,7 +78,7 @@ impl<'a> Server<'a> {
     pub fn new(listeners: Vec<Listener>, gate: Gate, count: Option<u64>, limit: Limit, pool: &'a mut Pool) -> Self {
         let listeners = Rc::new(RefCell::new(listeners));
         let closed = Rc::clone(&listeners);
-        pool.lead_sessions(limit, Box::new(move || closed.borrow().iter().for_each(Listener::close)));
+        pool.lead_sessions(limit, Box::new(move || closed.borrow().iter().for_each(Listener::stop)));
         let (half_open, gone, buffer) = (Vec::new(), Vec::new(), Vec::new());
         Self { pool, listeners, gate, half_open, left: count, gone, first: 0, lacking: None, buffer }
     }
@@ -114,34 +121,47 @@ impl<'a> Server<'a> {
                 notice.begin(deadline);
             }
             let handled = match self.wait(has_room, deadline)? {
-                Came::Nothing if is_quiet && deadline.is_over() => {
+                all if !all.is_empty() => self.handle(all),
+                _ if interrupt::any() => continue,
+                _ => {
+                    self.rest(has_room);
+                    Ok(false)
+                }
+            };
+            // A client that is refused is none.
+            let handled = match handled {
+                Ok(false) if is_quiet && deadline.is_over() => {
                     Err(silence.expired(format!("no client has connected{}", silence.after())).into())
                 }
-                Came::Nothing => {
-                    self.expire(has_room);
-                    continue;
-                }
-                Came::Signal => continue,
-                Came::Caller(pid) => {
-                    self.hear(pid);
-                    continue;
-                }
-                Came::HalfOpen(at) => {
-                    self.read_call(at);
-                    continue;
-                }
-                Came::Client(at) => self.admit(at),
+                handled => handled,
             };
-            silence = silence.again();
-            if handled.is_err() {
-                outcome = handled;
+            self.give_up();
+            if !matches!(handled, Ok(false)) {
+                silence = silence.again();
+            }
+            if let Err(error) = handled {
+                outcome = Err(error);
                 self.close();
             }
         }
     }
 
-    /// Waits for an event, a signal, or a deadline.
-    fn wait(&self, has_room: bool, mut deadline: Deadline) -> Result<Came> {
+    /// Handles what has come, but only one client, whose CMD may take the last place. Returns whether there was one.
+    fn handle(&mut self, all: Vec<Came>) -> Result<bool> {
+        let mut client = None;
+        for came in all {
+            match came {
+                Came::Caller(pid) => self.hear(pid),
+                Came::HalfOpen(at) => self.read_call(at),
+                Came::Client(at) => client = Some(at),
+            }
+        }
+        client.map_or(Ok(false), |at| self.admit(at))
+    }
+
+    /// Waits for events, a signal, or a deadline. Those of the same kind come in reverse, so that handling one leaves the
+    /// places of the others.
+    fn wait(&self, has_room: bool, mut deadline: Deadline) -> Result<Vec<Came>> {
         let listeners = self.listeners.borrow();
         let is_heard = |(pid, receiver): &(i32, &Receiver)| receiver.sender.is_none() && !self.gone.contains(pid);
         let callers = self.pool.receivers().filter(is_heard);
@@ -155,7 +175,7 @@ impl<'a> Server<'a> {
         if has_room {
             match self.lacking.filter(|until| !until.is_over()) {
                 Some(until) => deadline = deadline.earlier(until),
-                None if self.half_open.len() < MOST => {
+                None if self.half_open.len() < MOST || self.gives_way().is_some() => {
                     let first = self.first % listeners.len().max(1);
                     let turns = (first..listeners.len()).chain(0..first);
                     waited.extend(turns.map(|at| (listeners[at].as_fd(), Came::Client(at))));
@@ -168,19 +188,28 @@ impl<'a> Server<'a> {
             }
         }
         let polled: Vec<BorrowedFd> = waited.iter().map(|(fd, _)| *fd).collect();
-        Ok(match ready_or_signal(&polled, deadline).context("cannot wait for clients")? {
-            Wake::Ready(at) => waited.swap_remove(at).1,
-            Wake::Signal => Came::Signal,
-            Wake::Late => Came::Nothing,
-        })
+        let ready = all_ready_or_signal(&polled, deadline).context("cannot wait for clients")?;
+        Ok(ready.into_iter().rev().map(|at| waited.swap_remove(at).1).collect())
     }
 
-    /// Gives up calls that have not come in time. After a signal, stops when no client is left.
-    fn expire(&mut self, has_room: bool) {
+    /// Gives up calls that have not come in time.
+    fn give_up(&mut self) {
         let before = self.half_open.len();
         self.half_open.retain(|half_open| !half_open.until().is_over());
         // A call that is given up releases its descriptors.
         self.lacking = self.lacking.filter(|until| !until.is_over() && self.half_open.len() == before);
+    }
+
+    /// Returns the oldest call of a process that has several, unless it has come.
+    fn gives_way(&self) -> Option<usize> {
+        self.half_open.iter().position(|one| {
+            let is_same = |other: &&HalfOpen| other.origin.pid.is_some() && other.origin.pid == one.origin.pid;
+            one.call.is_none() && self.half_open.iter().filter(is_same).count() > 1
+        })
+    }
+
+    /// After a signal, stops when no client is left.
+    fn rest(&mut self, has_room: bool) {
         if has_room && self.pool.is_stopping() && self.half_open.is_empty() && self.lacking.is_none() {
             self.close();
         }
@@ -234,8 +263,8 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// Accepts a client of a listener, or receives its datagram.
-    fn admit(&mut self, at: usize) -> Result<()> {
+    /// Accepts a client of a listener, or receives its datagram. Returns whether there was one that is not refused.
+    fn admit(&mut self, at: usize) -> Result<bool> {
         self.first = at + 1;
         let listeners = Rc::clone(&self.listeners);
         let accepted = {
@@ -248,10 +277,14 @@ impl<'a> Server<'a> {
             }
         };
         match accepted {
-            Ok(Some(taken)) => self.start(taken),
+            Ok(Accepted::Starts(taken)) => {
+                self.start(taken);
+                return Ok(true);
+            }
+            Ok(Accepted::Calls) => return Ok(true),
             // After a signal, its backlog is empty.
             Err(Errno::EAGAIN | Errno::EINVAL) if self.pool.is_stopping() => drop(listeners.borrow_mut().remove(at)),
-            Ok(None) | Err(Errno::EAGAIN | Errno::ECONNABORTED) => {}
+            Ok(Accepted::Refused) | Err(Errno::EAGAIN | Errno::ECONNABORTED) => {}
             Err(errno) if LACKING.contains(&errno) => {
                 let is_helpless = self.pool.is_idle() && self.half_open.is_empty();
                 if is_helpless && errno == Errno::EMFILE {
@@ -261,44 +294,47 @@ impl<'a> Server<'a> {
             }
             Err(errno) => bail!(Error::from(errno).context("cannot accept a client")),
         }
-        Ok(())
+        Ok(false)
     }
 
-    /// Decides about a connection. `None`: it is refused, or its call has not come yet.
-    fn accept(&mut self, listener: &Listener, connection: OwnedFd) -> Option<Taken> {
+    /// Decides about a connection.
+    fn accept(&mut self, listener: &Listener, connection: OwnedFd) -> Accepted {
         let is_call = matches!(peer_name(&connection), Ok(Name::Abstract(name)) if name.starts_with(frame::MARKER));
         let address = listener.shown.to_string_lossy().into_owned();
         let origin = match self.gate.admit(&connection) {
             Ok(origin) => origin,
             // It has gone already.
-            Err(cause) if Exit::of(&cause.clone().into()) != Exit::Denied => return None,
+            Err(_) if peer_name(&connection) == Err(Errno::ENOTCONN) => return Accepted::Refused,
             Err(cause) => {
                 if is_call {
                     let _ = pass::send(&connection, &[frame::DENIED], &[]);
                 }
-                refuse("client", address.as_ref(), cause);
-                return None;
+                refuse("client", &listener.shown, cause);
+                return Accepted::Refused;
             }
         };
         if is_call {
+            if self.half_open.len() >= MOST {
+                self.gives_way().map(|at| self.half_open.remove(at));
+            }
             self.half_open.push(HalfOpen::new(connection, origin, address));
-            return None;
+            return Accepted::Calls;
         }
         // From now on, they go to CMD.
         pass::take_files(&connection, true);
         let task = Task::Files { input: connection, output: None, error: None, payload: None };
-        Some(Taken { task, added: variables(address, &origin), reply_to: None })
+        Accepted::Starts(Taken { task, added: variables(address, &origin), reply_to: None })
     }
 
-    /// Receives a datagram. `None`: it is refused.
-    fn receive(&mut self, listener: &Listener) -> nix::Result<Option<Taken>> {
+    /// Receives a datagram.
+    fn receive(&mut self, listener: &Listener) -> nix::Result<Accepted> {
         // The reply comes from this address.
         let to = fds::copy_of(listener.as_fd().as_raw_fd())?;
         let address = listener.shown.to_string_lossy().into_owned();
         let (length, sender) = match datagram::receive(listener, &mut self.buffer) {
             Err(Errno::EMSGSIZE) => {
                 refuse("datagram", address.as_ref(), too_long());
-                return Ok(None);
+                return Ok(Accepted::Refused);
             }
             came => came?,
         };
@@ -307,12 +343,12 @@ impl<'a> Server<'a> {
             Ok(origin) => origin,
             Err(cause) => {
                 refuse("datagram", address.as_ref(), cause);
-                return Ok(None);
+                return Ok(Accepted::Refused);
             }
         };
         let is_named = sender.name != Name::Unnamed;
         let reply_to = is_named.then_some(Receiver { to, sender: Some(sender) });
-        Ok(Some(Taken {
+        Ok(Accepted::Starts(Taken {
             task: Task::Record(self.buffer[..length].to_vec()),
             added: variables(address, &origin),
             reply_to,
@@ -323,7 +359,7 @@ impl<'a> Server<'a> {
     fn read_call(&mut self, at: usize) {
         let Err(dropped) = self.half_open[at].read() else { return };
         self.lacking = None;
-        let HalfOpen { address, .. } = self.half_open.swap_remove(at);
+        let HalfOpen { address, .. } = self.half_open.remove(at);
         if let Dropped::Wrong(why) = dropped {
             refuse("call", address.as_ref(), Cause::new(Exit::Denied, why));
         }
@@ -331,27 +367,33 @@ impl<'a> Server<'a> {
 
     /// Starts CMD for a call that has come whole.
     fn begin_call(&mut self, at: usize) {
-        let HalfOpen { connection, origin, address, call, .. } = self.half_open.remove(at);
-        let Some((message, [input, output, error])) = call else { return };
-        let input = match &message {
-            Some(message) => {
-                // Its descriptor is needed for the new file.
-                drop(input);
-                fds::sealed(message)
-            }
-            None => Ok(input),
-        };
-        let input = match input {
-            Ok(input) => input,
-            Err(errno) => return refuse("call", address.as_ref(), Cause::plain(errno)),
-        };
-        // From here on, the caller may assume that CMD runs. One that has gone has withdrawn the call.
-        if pass::send(&connection, &[frame::ACCEPTED], &[]).is_ok() {
-            let task = Task::Files { input, output: Some(output), error: Some(error), payload: message };
-            let reply_to = Some(Receiver { to: connection, sender: None });
-            self.start(Taken { task, added: variables(address, &origin), reply_to });
+        let half_open = self.half_open.remove(at);
+        match accepted(half_open) {
+            Some(taken) => self.start(taken),
+            // It has released its descriptors.
+            None => self.lacking = None,
         }
     }
+}
+
+/// Sends a caller the answer that CMD starts. `None`: it has gone, or it is refused.
+fn accepted(half_open: HalfOpen) -> Option<Taken> {
+    let HalfOpen { connection, origin, address, call, .. } = half_open;
+    let (message, [input, output, error]) = call?;
+    let input = match &message {
+        Some(message) => {
+            // Its descriptor is needed for the new file.
+            drop(input);
+            fds::sealed(message)
+        }
+        None => Ok(input),
+    };
+    let input = input.map_err(|errno| refuse("call", address.as_ref(), Cause::plain(errno))).ok()?;
+    // From here on, the caller may assume that CMD runs. One that has gone has withdrawn the call.
+    pass::send(&connection, &[frame::ACCEPTED], &[]).ok()?;
+    let task = Task::Files { input, output: Some(output), error: Some(error), payload: message };
+    let reply_to = Some(Receiver { to: connection, sender: None });
+    Some(Taken { task, added: variables(address, &origin), reply_to })
 }
 
 fn variables(address: String, origin: &Origin) -> Vec<(&'static str, String)> {
