@@ -222,7 +222,7 @@ fn full_queue_names_its_limit() {
                 let name = world.name("q");
                 let is = format!("(40 of 40 bytes, {messages})");
                 let receive = format!("receive messages at the same time: ipcbox msgq recv {name}");
-                let text = format!("msgq: waiting for {name}: the queue is full {is}: {receive}\r\n");
+                let text = format!("msgq: waiting for {name}: the queue is full {is}; {receive}\r\n");
                 assert_eq!(call.line(), text, "{line}");
                 if !line.contains("call") {
                     world.call("msgq recv @q --count 2").ok();
@@ -241,7 +241,7 @@ fn full_queue_names_its_limit() {
             let mut call = OnTerminal::start(&world, "msgq send /@q c");
             let name = world.posix("q");
             let receive = format!("receive messages at the same time: ipcbox msgq recv {name}");
-            let text = format!("msgq: waiting for {name}: the queue is full (2 of 2 messages): {receive}\r\n");
+            let text = format!("msgq: waiting for {name}: the queue is full (2 of 2 messages); {receive}\r\n");
             assert_eq!(call.line(), text);
             world.call("msgq recv /@q").stdout("a\n").ok();
             assert_eq!(call.end(), (Some(0), String::new()));

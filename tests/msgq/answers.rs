@@ -196,7 +196,7 @@ fn forged_frame_with_plain_type_is_plain() {
     }
     world.call("msgq send /@q --priority 32767 plain").ok();
     world.call("msgq serve /@q --drain -- cat").stdout("plain").ok();
-    world.call("msgq send /@q --priority 32767").arg("ipcbox-call-1 1 0 1\n").fails(1, "for a call");
+    world.call("msgq send /@q --priority 32767").arg("ipcbox-call-1 1 0 1\n").fails(1, "as a call");
     world.call("msgq send /@q --priority 32766").arg("ipcbox-call-1 1 0 1\n").ok();
 }
 
@@ -221,7 +221,7 @@ fn call_with_nul_for_an_argument_gets_126() {
     world.call("msgq call @q").input("a\0b").stdout("").stderr("").status(126);
     server.signal(Signal::SIGTERM);
     let end = server.end();
-    assert!(String::from_utf8(end.stderr).unwrap().contains("with a NUL"));
+    assert!(String::from_utf8(end.stderr).unwrap().contains("NUL"));
 }
 
 #[test]
