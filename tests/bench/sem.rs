@@ -22,6 +22,9 @@ fn name() -> String {
 
 /// The same limit in a file.
 fn files(table: &mut Table, lock: &str) {
+    if !table.concerns("sem run FILE") {
+        return;
+    }
     if find("flock").is_none() {
         return table.missing("sem run FILE, flock", "flock");
     }
