@@ -69,7 +69,7 @@ fn every_change_of_a_word_wakes() {
     }
     let help = world.call("shm wait --help").ok();
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(help.contains("A longer write does not wake waiters"), "{help}");
+    assert!(help.contains("of more than 4 KiB does not wake waiters"), "{help}");
 }
 
 #[test]
