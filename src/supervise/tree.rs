@@ -13,7 +13,7 @@ use crate::sys::process::tree::Tree;
 use crate::sys::process::{self, procfs};
 use crate::sys::signal::{self, Signal};
 
-/// Attempts to kill descendants after a failure, a millisecond apart.
+/// Attempts to signal descendants after a failure, a millisecond apart.
 const TRIES: u32 = 50;
 
 /// The pid of ipcbox.
@@ -27,13 +27,26 @@ pub fn is_left(before: &[i32]) -> bool {
     left.iter().any(|pid| !before.contains(pid))
 }
 
-/// Sends SIGTERM to all descendants, except the children `before`, and continues them.
+/// Sends SIGTERM once to all descendants, except the children `before`, and continues them.
 pub fn terminate(before: &[i32]) {
-    let (tree, _) = Tree::below(own_pid(), before, true);
-    for member in tree.members.iter().rev() {
-        let _ = signal::send(member.fd.as_fd(), Signal::TERM);
-        // A process that was stopped before acts on it only when continued.
-        let _ = signal::send(member.fd.as_fd(), Signal::CONT);
+    let mut asked = Vec::new();
+    for _ in 0..TRIES {
+        let (tree, walked) = Tree::below(own_pid(), before, true);
+        let mut is_done = walked.is_ok();
+        for member in tree.members.iter().rev() {
+            if !asked.contains(&member.pid) {
+                match signal::send(member.fd.as_fd(), Signal::TERM) {
+                    Ok(()) => asked.push(member.pid),
+                    Err(_) => is_done = false,
+                }
+            }
+            // A process that was stopped before acts on it only when continued.
+            is_done &= signal::send(member.fd.as_fd(), Signal::CONT).is_ok();
+        }
+        if is_done {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
