@@ -126,6 +126,10 @@ pub struct Listed {
     pub first: i64,
 }
 
+/// How often `/proc/locks` is read. The kernel returns a long table in parts, and can leave out a line if others come and
+/// go in between.
+const READS: usize = 5;
+
 /// Returns the lines of `/proc/locks` about a file. Those of processes in pid namespaces out of sight are missing, but
 /// not those of open files. `None`: it cannot be read.
 ///
@@ -136,9 +140,14 @@ pub fn listed(file: impl AsFd) -> Option<Vec<Listed>> {
     let first = (1 << 40) + (i64::from(std::process::id()) << 32) + i64::from(time);
     let mark = Bytes { first, len: 1 };
     lock(&file, mark, Mode::Shared, Deadline::Now).ok()?;
-    let table = std::fs::read_to_string("/proc/locks");
+    let found = (0..READS).find_map(|_| about(first));
     unlock(&file, mark).ok()?;
-    let table = table.ok()?;
+    found
+}
+
+/// Returns the lines about the file that has the lock at `first`, without that one.
+fn about(first: i64) -> Option<Vec<Listed>> {
+    let table = std::fs::read_to_string("/proc/locks").ok()?;
     let lines: Vec<(&str, Listed)> = table.lines().filter_map(listed_in).collect();
     let (ours, _) = lines.iter().find(|(_, line)| line.first == first)?;
     Some(lines.iter().filter(|(of, line)| of == ours && line.first != first).map(|(_, line)| *line).collect())
