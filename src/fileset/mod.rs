@@ -194,8 +194,8 @@ impl SlotFile {
         let create = || {
             let kept = wanted.ok_or(Errno::ENOENT)?;
             let file = regular::create(path, bits).map_err(uncreated)?;
-            let seen = behind(&file)?;
-            let kept = initialise(&file, kept)?;
+            let complete = || anyhow::Ok((behind(&file)?, initialise(&file, kept)?));
+            let (seen, kept) = complete().inspect_err(|_| regular::discard(path))?;
             Ok(Self { path: path.into(), file, seen, kept })
         };
         creating.open_or_create(find, accept, create)

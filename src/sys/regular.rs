@@ -14,7 +14,7 @@ use nix::libc::{major, minor};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{Mode, fchmod, umask};
 use nix::sys::uio::{pread, pwrite};
-use nix::unistd::{close, ftruncate};
+use nix::unistd::{close, ftruncate, unlink};
 
 use super::fifo::{Seen, behind};
 
@@ -52,17 +52,32 @@ pub fn create(path: &Path, mode: u32) -> Result<OwnedFd> {
     umask(before);
     let file = file?;
     // The directory can have default permissions, acl(5).
-    if behind(&file)?.mode != mode {
-        fchmod(&file, bits)?;
+    let set = behind(&file).and_then(|seen| if seen.mode == mode { Ok(()) } else { fchmod(&file, bits) });
+    if let Err(errno) = set {
+        discard(path);
+        return Err(errno);
     }
     Ok(file)
+}
+
+/// Removes a file that this process has just created and could not complete, unless another process has written to it.
+pub fn discard(path: &Path) {
+    if path.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() == 0) {
+        let _ = unlink(path);
+    }
 }
 
 /// Returns the first bytes of a file, at most `len`.
 pub fn start(file: impl AsFd, len: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0; len];
-    let read = pread(file, &mut bytes, 0)?;
-    bytes.truncate(read);
+    let mut done = 0;
+    while done < len {
+        match pread(&file, &mut bytes[done..], i64::try_from(done).map_err(|_| Errno::EFBIG)?)? {
+            0 => break,
+            read => done += read,
+        }
+    }
+    bytes.truncate(done);
     Ok(bytes)
 }
 
