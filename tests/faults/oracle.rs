@@ -211,7 +211,9 @@ impl Case<'_> {
                 Some(self.report.status == 124)
             }
             // A process has the socket.
-            ("rm", libc::SYS_connect, EPROTOTYPE | EPERM) => words(&["it is in use"]),
+            ("rm" | "with", libc::SYS_connect, EPROTOTYPE | EPERM) => words(&["it is in use"]),
+            // Another process has removed the stale path, and a socket that is there is a new one.
+            ("with", libc::SYS_unlinkat, ENOENT) => words(&["./s: still a stale socket after 10ms"]),
             // No server is there.
             ("wait", libc::SYS_openat | libc::SYS_newfstatat, ENOENT)
             | ("wait", libc::SYS_connect, ECONNREFUSED | EPERM) => {

@@ -221,7 +221,7 @@ fn call_with_nul_for_an_argument_gets_126() {
     world.call("msgq call @q").input("a\0b").stdout("").stderr("").status(126);
     server.signal(Signal::SIGTERM);
     let end = server.end();
-    assert!(String::from_utf8(end.stderr).unwrap().contains("NUL"));
+    assert!(String::from_utf8(end.stderr).unwrap().contains("contains a NUL byte, and cannot be an argument"));
 }
 
 #[test]
