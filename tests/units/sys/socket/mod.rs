@@ -4,10 +4,14 @@ use std::net::TcpListener;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
+use nix::sys::socket::sockopt::SendTimeout;
+use nix::sys::time::TimeValLike;
 use nix::unistd::{read, write};
 
 use super::*;
+use crate::sys::deadline::Deadline;
 
 /// A directory for sockets, removed when it is dropped.
 pub struct Dir(pub PathBuf);
@@ -221,7 +225,7 @@ fn self_connection_is_no_server() {
     bind(socket.as_raw_fd(), &SockaddrStorage::from(port)).unwrap();
     calls::connect(socket.as_raw_fd(), &SockaddrStorage::from(port)).unwrap();
     assert_eq!(own_address(&socket), peer_address(&socket));
-    assert_eq!(refuse_self(&socket), Err(Errno::ECONNREFUSED));
+    assert_eq!(established(&socket), Err(Errno::ECONNREFUSED));
 }
 
 #[test]
