@@ -3,13 +3,8 @@
 //!
 //! One poll(2) waits for what each direction lacks: input, or room. No flag of a descriptor that other processes share
 //! is changed: only a socket of this process is non-blocking.
-//!
-//! # When the peer has closed
-//! EOF from the peer can mean that it only ends sending. A unix socket reports the difference, and for a TCP connection
-//! within this machine sock_diag(7) knows it. Otherwise only a reset or a failing write shows it.
 
 use std::fs::File;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -17,6 +12,8 @@ use anyhow::{Context, Error, Result, bail};
 use nix::errno::Errno;
 
 use super::client::Connection;
+use super::direction::{Direction, Phase};
+use super::sight::Sight;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::output::notice::Notice;
@@ -26,10 +23,9 @@ use crate::sys::fds::{self, Outlet};
 use crate::sys::fifo::{self, Kind};
 use crate::sys::pipe;
 use crate::sys::signal::{self, Signal};
-use crate::sys::socket::diag::Diag;
-use crate::sys::socket::{self, Type, end_receiving, end_sending, pending_error};
-use crate::sys::transfer::{self, ALL, BUFFER, Failure, Flow, Mover};
-use crate::sys::wait::{Want, any, has};
+use crate::sys::socket::{self, end_receiving, end_sending, pending_error};
+use crate::sys::transfer::{self, BUFFER, Failure, Mover};
+use crate::sys::wait::{Want, any};
 use crate::text::counted;
 
 /// The first pause between two looks at a TCP peer that has ended sending, doubled up to the longest.
@@ -42,120 +38,6 @@ const SMALL: u64 = BUFFER as u64;
 /// The failures after which the connection is lost.
 pub const LOST: [Errno; 5] =
     [Errno::EPIPE, Errno::ECONNRESET, Errno::ETIMEDOUT, Errno::EHOSTUNREACH, Errno::ENETUNREACH];
-
-/// What a direction does next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Wait for input.
-    Input,
-    /// Wait for room.
-    Room,
-    /// Move bytes.
-    Move,
-    /// Nothing: it has ended.
-    Over,
-}
-
-/// One direction.
-pub struct Direction<'a> {
-    from: BorrowedFd<'a>,
-    mover: Mover,
-    pub next: Phase,
-    /// What it waited for when poll(2) reported that.
-    woken: Option<Phase>,
-    /// Bytes moved.
-    moved: u64,
-}
-
-impl<'a> Direction<'a> {
-    pub const fn new(from: BorrowedFd<'a>, mover: Mover) -> Self {
-        Self { from, mover, next: Phase::Input, woken: None, moved: 0 }
-    }
-
-    pub fn is_over(&self) -> bool {
-        self.next == Phase::Over
-    }
-
-    /// Returns what to wait for.
-    pub fn wants(&self) -> Option<(BorrowedFd<'_>, Want)> {
-        match self.next {
-            Phase::Input => Some((self.from, Want::Readable)),
-            Phase::Room => Some((self.mover.to().as_fd(), Want::Writable)),
-            Phase::Move | Phase::Over => None,
-        }
-    }
-
-    pub fn wake(&mut self) {
-        self.woken = Some(self.next);
-        self.next = Phase::Move;
-    }
-
-    /// Moves bytes once.
-    pub fn turn(&mut self) -> Result<(), Failure> {
-        let Self { from, mover, next, woken, moved } = self;
-        let woken = woken.take();
-        *next = Phase::Over;
-        let most = if mover.copies() && pipe::is_pipe(mover.to()) {
-            // A pipe that blocks takes this many bytes at once if it has room.
-            if !has(mover.to().as_fd(), Want::Writable).map_err(Failure::Write)? {
-                *next = Phase::Room;
-                return Ok(());
-            }
-            pipe::ATOMIC
-        } else {
-            ALL
-        };
-        *next = match mover.turn(*from, most, Deadline::Now)? {
-            Flow::Moved(count) => {
-                *moved += count as u64;
-                if mover.reads_next() { Phase::Input } else { Phase::Move }
-            }
-            Flow::Empty => Phase::Input,
-            Flow::Full => Phase::Room,
-            Flow::End => Phase::Over,
-            Flow::Signal => Phase::Move,
-        };
-        // splice(2) does not go beyond urgent data of TCP, which is ready all the same.
-        if woken == Some(*next) && !mover.copies() {
-            mover.copy_from_now_on().map_err(Failure::Read)?;
-        }
-        Ok(())
-    }
-}
-
-/// How to learn that a peer that has ended sending has closed the connection. poll(2) reports a reset, and for a unix
-/// socket every close.
-enum Sight {
-    /// poll(2) is enough, or only a failing write shows it.
-    Poll,
-    /// The two addresses of a TCP connection within this machine.
-    Local(Diag, SocketAddr, SocketAddr),
-}
-
-impl Sight {
-    /// Looks while the peer has the connection: later, a peer that sock_diag(7) does not know could be one that it never
-    /// knew, for example of another network namespace.
-    fn of(socket: &OwnedFd) -> nix::Result<Self> {
-        // After a reset there is no peer.
-        let addresses = socket::own_address(socket)?.zip(socket::peer_address(socket).ok().flatten());
-        let local = addresses.filter(|(own, peer)| peer.ip().is_loopback() || peer.ip() == own.ip());
-        let Some(((own, peer), diag)) = local.zip(Diag::open(Type::Stream).ok()) else { return Ok(Self::Poll) };
-        let is_known = matches!(diag.tcp(peer, own), Ok(Some(_)));
-        Ok(if is_known { Self::Local(diag, own, peer) } else { Self::Poll })
-    }
-
-    /// Whether the peer has closed the connection.
-    fn is_closed(&self, socket: &OwnedFd) -> nix::Result<bool> {
-        if has(socket.as_fd(), Want::PeerClosed)? {
-            return Ok(true);
-        }
-        match self {
-            // Its socket is gone, or no process has it.
-            Self::Local(diag, own, peer) => Ok(diag.tcp(*peer, *own)?.is_none_or(|socket| socket.inode == 0)),
-            Self::Poll => Ok(false),
-        }
-    }
-}
 
 /// Follows a number of bytes of standard input in a message.
 pub const OF_INPUT: &str = " of standard input";

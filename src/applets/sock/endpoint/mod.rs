@@ -3,6 +3,7 @@
 pub mod allow;
 pub mod claim;
 pub mod client;
+mod direction;
 pub mod exchange;
 pub mod frame;
 pub mod half_open;
@@ -15,6 +16,7 @@ pub mod receiving;
 pub mod relay;
 pub mod reply;
 pub mod server;
+mod sight;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use anyhow::{Error, Result};
 use nix::errno::Errno;
 
-use super::exchange::{Direction, Phase};
+use super::direction::{Direction, Phase};
 use crate::sys::deadline::Deadline;
 use crate::sys::fds::{self, Outlet};
 use crate::sys::fifo::{self, Kind};
