@@ -28,7 +28,7 @@ fn containers_share_a_limit() {
         return;
     }
     // Each CMD leaves a file while it runs, and counts them.
-    let job = "n=$(mktemp now/XXXXXX); ls now | wc -l >>seen; sleep 0.02; rm $n";
+    let job = "n=$(mktemp -p now); ls now | wc -l >>seen; sleep 0.02; rm $n";
     fs::create_dir(world.dir().join("now")).unwrap();
     let children: Vec<Child> = (0..24)
         .map(|n| {
