@@ -9,7 +9,7 @@ use clap::Args;
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
-use super::endpoint::client::Client;
+use super::endpoint::client::{Client, Reaching};
 use super::endpoint::frame::{self, Answer};
 use super::endpoint::relay::{Pipes, Relay};
 use crate::applets::{Runs, Verb};
@@ -38,14 +38,8 @@ pub struct Call {
     /// Input for CMD; after '--', it may begin with '-'
     #[arg(value_name = "MESSAGE")]
     message: Option<OsString>,
-    /// Wait for a server that does not exist yet
-    #[arg(long = "await")]
-    awaits: bool,
-    /// Accept a server that belongs to another user
-    ///
-    /// Without it, a server is refused unless you or root run it, because another user may have created it first.
-    #[arg(long)]
-    foreign: bool,
+    #[command(flatten)]
+    reaching: Reaching,
     #[command(flatten)]
     timeout: Timeout,
 }
@@ -65,9 +59,9 @@ echo hello | ipcbox sock call tagger --await -w 10s
     ];
 
     fn run(self) -> Result<Exit> {
-        let Self { address, awaits, foreign, timeout, .. } = &self;
+        let Self { address, reaching, timeout, .. } = &self;
         let name = frame::marker();
-        let client = Client { address, awaits: *awaits, foreign: *foreign, timeout, name: Some(&name) };
+        let client = Client { address, reaching: *reaching, timeout, name: Some(&name) };
         let socket = client.connect()?.socket;
         let status = self.call(&socket).with_context(|| format!("cannot call {address}"))?;
         Ok(Exit::Command(status))

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use super::endpoint::client::{Client, Connection};
+use super::endpoint::client::{Client, Connection, Reaching};
 use super::endpoint::exchange;
 use crate::applets::{Runs, Verb};
 use crate::args::address::{Address, Endpoint, of_server};
@@ -27,14 +27,8 @@ pub struct Connect {
     /// Address of the server
     #[arg(value_name = "ADDR", value_parser = of_server())]
     address: Address,
-    /// Wait for a server that does not exist yet
-    #[arg(long = "await")]
-    awaits: bool,
-    /// Accept a server that belongs to another user
-    ///
-    /// Without it, a unix server is refused unless you or root run it, because another user may have created it first.
-    #[arg(long)]
-    foreign: bool,
+    #[command(flatten)]
+    reaching: Reaching,
     /// Pass the connection to CMD as N (default: 0 and 1)
     #[arg(long, value_name = "N", value_parser = descriptor, requires = "command")]
     fd: Option<i32>,
@@ -70,14 +64,14 @@ ipcbox sock connect ./db.sock </dev/null ||
             none if none.is_empty() => None,
             words => Some(Command::find(words)?),
         };
-        let Self { address, awaits, foreign, timeout, .. } = &self;
+        let Self { address, reaching, timeout, .. } = &self;
         let context = || format!("cannot exchange data with {address}");
         if command.is_none() {
             fds::can_read(fds::stdin()).context("cannot read standard input")?;
             output::require()?;
             can_copy(address.endpoint()).with_context(context)?;
         }
-        let client = Client { address, awaits: *awaits, foreign: *foreign, timeout, name: None };
+        let client = Client { address, reaching: *reaching, timeout, name: None };
         let connection = client.connect()?;
         if let Some(command) = command {
             return self.hand_on(&connection, command);

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use anyhow::{Context, Error, Result, bail};
 use clap::Args;
 
-use super::endpoint::client::{Client, Connection};
+use super::endpoint::client::{Client, Connection, Reaching};
 use super::endpoint::exchange::{self, OF_INPUT, Sending};
 use super::endpoint::messages::Messages;
 use crate::applets::Verb;
@@ -25,7 +25,6 @@ use crate::sys::{fds, transfer};
 /// A message that is too long is never cut. Before the first MESSAGE is sent, all are checked. --timeout limits the wait
 /// for the server and for room, not the time spent reading standard input. fd:N stays open.
 #[derive(Args)]
-#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Send {
     /// Address of the server
     #[arg(value_name = "ADDR", value_parser = of_server())]
@@ -46,14 +45,8 @@ pub struct Send {
     /// Send EOF on fd:N at the end
     #[arg(long)]
     end: bool,
-    /// Wait for a server that does not exist yet
-    #[arg(long = "await")]
-    awaits: bool,
-    /// Accept a server that belongs to another user
-    ///
-    /// Without it, a unix server is refused unless you or root run it, because another user may have created it first.
-    #[arg(long)]
-    foreign: bool,
+    #[command(flatten)]
+    reaching: Reaching,
     #[command(flatten)]
     timeout: Timeout,
 }
@@ -77,8 +70,8 @@ ipcbox sock send ./db.sock flush ||
         if self.messages.is_empty() {
             fds::can_read(fds::stdin()).context("cannot read standard input")?;
         }
-        let Self { address, awaits, foreign, timeout, .. } = &self;
-        let client = Client { address, awaits: *awaits, foreign: *foreign, timeout, name: None };
+        let Self { address, reaching, timeout, .. } = &self;
+        let client = Client { address, reaching: *reaching, timeout, name: None };
         let connection = client.connect()?;
         self.send(client, connection).with_context(|| format!("cannot send to {address}"))?;
         Ok(Exit::Done)

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use clap::Args;
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
@@ -37,14 +38,25 @@ const LOOKUP: Duration = Duration::from_secs(1);
 /// How long to wait for an event in a directory before the path is tried all the same.
 const UNSEEN: Duration = Duration::from_secs(1);
 
+/// Which servers a client waits for and accepts.
+#[derive(Clone, Copy, Args)]
+pub struct Reaching {
+    /// Wait for a server that does not exist yet
+    #[arg(long = "await")]
+    pub awaits: bool,
+    /// Accept a server that belongs to another user
+    ///
+    /// Without it, a unix server is refused unless you or root run it, because another user may have created it first.
+    #[arg(long)]
+    foreign: bool,
+}
+
 /// A client of a server that may be missing.
 pub struct Client<'a> {
     /// The server.
     pub address: &'a Address,
-    /// Whether a missing server is waited for.
-    pub awaits: bool,
-    /// Whether the server may belong to any user.
-    pub foreign: bool,
+    /// Which one it may be.
+    pub reaching: Reaching,
     /// How long to wait.
     pub timeout: &'a Timeout,
     /// The abstract name of a client that calls.
@@ -68,7 +80,7 @@ impl Client<'_> {
     }
 
     fn open(&self) -> Result<OwnedFd> {
-        let awaits = self.awaits && !matches!(self.address.endpoint(), Endpoint::Inherited(_));
+        let awaits = self.reaching.awaits && !matches!(self.address.endpoint(), Endpoint::Inherited(_));
         let deadline = self.timeout.deadline();
         let mut known = Known::new(self);
         let mut pause = FIRST;
@@ -159,7 +171,7 @@ impl Client<'_> {
         })?;
         if kind != Type::Dgram {
             self.trust(server(&socket)?)?;
-        } else if !self.foreign {
+        } else if !self.reaching.foreign {
             let owner = peer_uid(&socket).map_err(|errno| {
                 let words = format!("the user of the server is unknown, because sock_diag fails: {}", words(errno));
                 Cause::from_errno(errno, words).exit(Exit::Denied).hint("add --foreign to accept it")
@@ -216,7 +228,7 @@ impl Client<'_> {
 
     /// Refuses the server of another user, who can have been there first.
     fn trust(&self, (uid, pid): (u32, Option<i32>)) -> Result<()> {
-        if self.foreign || [0, geteuid().as_raw()].contains(&uid) {
+        if self.reaching.foreign || [0, geteuid().as_raw()].contains(&uid) {
             return Ok(());
         }
         let pid = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
@@ -269,7 +281,7 @@ struct Known {
 impl Known {
     fn new(client: &Client) -> Self {
         let is_port = matches!(client.address.endpoint(), Endpoint::Inet(Type::Stream, ..));
-        let diag = (client.awaits && is_port).then(|| Diag::open(Type::Stream).ok()).flatten();
+        let diag = (client.reaching.awaits && is_port).then(|| Diag::open(Type::Stream).ok()).flatten();
         let now = Instant::now();
         Self { diag, is_blind: true, next_blind: now, ips: Vec::new(), next_lookup: now, notice: None }
     }

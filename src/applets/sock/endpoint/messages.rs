@@ -97,7 +97,7 @@ impl<'a> Messages<'a> {
             }
             if !self.try_other_family() {
                 let limit = self.timeout.deadline();
-                match self.client.awaits {
+                match self.client.reaching.awaits {
                     false => bail!(self.explain(errno, bytes.len())),
                     true if limit.is_over() => {
                         let (still, after) = (self.timeout.still(), self.timeout.after());
