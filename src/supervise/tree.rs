@@ -43,7 +43,8 @@ pub fn terminate(before: &[i32]) {
             // A process that was stopped before acts on it only when continued.
             is_done &= signal::send(member.fd.as_fd(), Signal::CONT).is_ok();
         }
-        if is_done {
+        // A child that seemed to be gone is still there.
+        if is_done && !(tree.members.is_empty() && is_left(before)) {
             return;
         }
         std::thread::sleep(Duration::from_millis(1));

@@ -271,6 +271,8 @@ impl Hosting {
 
     /// Asks all processes to exit, and kills the rest. A further signal ends the wait.
     fn close(&mut self) -> Result<()> {
+        // Zombies would count as left.
+        self.reap(None)?;
         tree::terminate(&self.before);
         let until = Deadline::after(GRACE);
         while tree::is_left(&self.before) && !until.is_over() {
