@@ -196,6 +196,7 @@ pub const CALLS: &[Call] = &[
     ),
     (libc::SYS_recvmsg, "recvmsg", &[EAGAIN, EINTR, EINVAL, ENOMEM]),
     // ENOTCONN is no failure: the connection is lost, which the next read reports.
+    (libc::SYS_sendmsg, "sendmsg", &[EAGAIN, EINTR, EINVAL, ENOBUFS, ENOMEM, EPIPE, ETOOMANYREFS]),
     (libc::SYS_shutdown, "shutdown", &[EBADF, EINVAL]),
     (libc::SYS_getsockname, "getsockname", &[EBADF, EINVAL, ENOBUFS]),
     (libc::SYS_getpeername, "getpeername", &[EBADF, EINVAL, ENOBUFS, ENOTCONN]),

@@ -58,7 +58,8 @@ impl Line {
             "sock activate",
         ];
         let has_command = self.words.contains(" -- ");
-        verb == "msgq call" || has_command && (verb.starts_with("pipe ") || verbs.contains(&&*verb))
+        ["msgq call", "sock call"].contains(&&*verb)
+            || has_command && (verb.starts_with("pipe ") || verbs.contains(&&*verb))
     }
 
     /// Returns whether it creates a missing object in order to use it.
@@ -285,6 +286,11 @@ pub const LINES: &[Line] = &[
     line("sock send ./s -w 5s <../lines", READER),
     line("sock send dgram:m one two -w 5s", INBOX),
     line("sock send ./s x -n", ""),
+    line("sock call ./s hello -w 5s", "ipcbox sock serve ./s -- tr a-z A-Z & until [ -S s ]; do :; done"),
+    line("sock call ./s -w 5s -n", ""),
+    // CMD takes everything and sends nothing, because its client does not wait for a reply.
+    line("sock serve ./s -c 1 -w 2s -- sh -c 'cat >/dev/null'", "ipcbox sock send ./s one --await -w 60s &"),
+    line("sock serve ./s -w 10ms -- cat", ""),
     line("sock recv ./s -w 5s", SENDER),
     line("sock recv ./s -c 2 -J -w 5s", SENDER),
     line("sock recv dgram:m -w 5s", "ipcbox sock send dgram:m one --await -w 60s &"),

@@ -205,11 +205,15 @@ impl Case<'_> {
             (_, libc::SYS_flock, EAGAIN) => words(&["its directory is still locked", "its directory is locked"]),
             (_, libc::SYS_renameat2, ENOENT) => words(&["another process has just replaced it"]),
             // Another process has removed the path.
-            ("recv", libc::SYS_newfstatat, ENOENT) => Some(self.report.status == self.usual.done.status),
+            ("recv" | "serve" | "with", libc::SYS_newfstatat, ENOENT) => {
+                Some(self.report.status == self.usual.done.status)
+            }
             // The kernel reports each change once, so this reader waits for the next one.
             ("recv", libc::SYS_accept4 | libc::SYS_recvfrom | libc::SYS_recvmsg, EAGAIN) => {
                 Some(self.report.status == 124)
             }
+            // The client is lost, and no other one comes.
+            ("serve", _, _) if self.report.status == 124 && self.names_cause() => words(&["cannot accept a client"]),
             // A process has the socket.
             ("rm" | "with", libc::SYS_connect, EPROTOTYPE | EPERM) => words(&["it is in use"]),
             // Another process has removed the stale path, and a socket that is there is a new one.
