@@ -4,8 +4,8 @@
 //! A supervisor (fault.c) runs each line of a table of verbs once per case, in namespaces that it empties afterwards.
 //! The oracle judges each outcome and what was left behind. Each exception in it states its reason.
 //!
-//! `IPCBOX_FULL=1` runs all cases; the default is a sample for each verb. The table of verb, call, errno and outcome is
-//! written to `target/tmp/faults.txt`.
+//! `IPCBOX_FULL=1` runs all cases; the default is a sample for each verb. `IPCBOX_LINES=TEXT` runs all cases of the lines
+//! that contain TEXT, and no others. The table of verb, call, errno and outcome is written to `target/tmp/faults.txt`.
 
 mod calls;
 mod crashes;
@@ -30,7 +30,7 @@ use supervisor::{Request, Supervisor, Tools};
 
 /// Lines that run in parallel.
 const WORKERS: usize = 2;
-/// Without IPCBOX_FULL, one in this many cases is run.
+/// Without IPCBOX_FULL and IPCBOX_LINES, one in this many cases is run.
 const SAMPLE: usize = 15;
 
 /// Runs the line undisturbed.
@@ -72,7 +72,12 @@ fn name(call: c_long) -> &'static str {
 }
 
 fn is_full() -> bool {
-    std::env::var_os("IPCBOX_FULL").is_some()
+    std::env::var_os("IPCBOX_FULL").is_some() || wanted().is_some()
+}
+
+/// Returns the text that a line must contain to be run.
+fn wanted() -> Option<String> {
+    std::env::var("IPCBOX_LINES").ok()
 }
 
 /// Prints a line in spite of the test runner's capture.
@@ -80,21 +85,23 @@ fn print(line: &str) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
-/// Calls `act` for each element with a line, its index and a supervisor for that line, some of them in parallel.
+/// Calls `act` for each element with a wanted line, its index and a supervisor for that line, some of them in parallel.
 fn for_each_line<T: Sync>(
     tools: &Tools,
     all: &[T],
     line: fn(&T) -> &Line,
     act: impl Fn(usize, &T, &mut Supervisor) + Sync,
 ) {
-    let next = AtomicUsize::new(0);
+    let (next, wanted) = (AtomicUsize::new(0), wanted().unwrap_or_default());
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(one) = all.get(at) else { break };
-                    act(at, one, &mut tools.take(line(one)));
+                    if line(one).words.contains(&wanted) {
+                        act(at, one, &mut tools.take(line(one)));
+                    }
                 }
             });
         }
