@@ -33,14 +33,14 @@ const OF_FILES: [&str; 6] = ["run", "lock", "hold", "create", "stat", "rm"];
 const SYSTEM_V_ONLY: [&str; 6] = ["key", "run", "lock", "hold", "barrier", "op"];
 /// The forms of ADDR.
 const ADDRESSES: &[(&str, &str)] = &[
-    ("./x, /run/x", "a unix socket at this path (unix:x if it has no slash)"),
+    ("./x, /run/x", "a unix socket at this path; also unix:x, with no slash"),
     ("@name", "a unix socket with an abstract name"),
-    ("tagger", "a name, short for @ipcbox.tagger"),
+    ("tagger", "a name that is short for @ipcbox.tagger"),
     ("dgram:PATH", "a unix socket for datagrams; also dgram:@name"),
     ("seqpacket:PATH", "a unix socket for messages; also seqpacket:@name"),
-    ("tcp:HOST:PORT", "TCP; also 127.0.0.1:PORT and [::1]:PORT"),
-    ("udp:HOST:PORT", "UDP"),
-    ("fd:N", "an open socket that was inherited"),
+    ("tcp:HOST:PORT", "a TCP port; also 127.0.0.1:PORT and [::1]:PORT"),
+    ("udp:HOST:PORT", "a UDP port"),
+    ("fd:N", "an open socket that ipcbox inherited"),
 ];
 
 impl Entry {

@@ -125,7 +125,7 @@ impl Address {
     pub fn of_server(typed: OsString) -> Result<Self, NoAddress> {
         let address = Self::parse(typed)?;
         match address.endpoint {
-            Endpoint::Inet(.., 0) => Err(no("port 0 is for a server, which gets a free port")),
+            Endpoint::Inet(.., 0) => Err(no("port 0 is only for a server, which gets a free port")),
             _ => Ok(address),
         }
     }
@@ -138,7 +138,7 @@ impl Address {
         let address = Self::parse(typed)?;
         match address.endpoint {
             Endpoint::Path(Type::Stream, _) | Endpoint::Abstract(Type::Stream, _) => Ok(address),
-            _ => Err(no("only a unix stream socket takes calls, as NAME or ./PATH does")),
+            _ => Err(no("a call needs a unix stream socket, such as NAME or ./PATH")),
         }
     }
 
@@ -275,7 +275,7 @@ fn inet(kind: Type, prefix: &str, text: &str) -> Result<Endpoint, NoAddress> {
     let host = match host {
         "" => return Err(no("the host is empty").meant(meant("localhost", port))),
         "*" => return Err(no("the host is *").meant(meant("0.0.0.0", port))),
-        _ if text.starts_with('[') && host.contains('%') => return Err(no("a zone, as in %eth0, is not supported")),
+        _ if text.starts_with('[') && host.contains('%') => return Err(no("a zone such as %eth0 is not supported")),
         _ if text.starts_with('[') => Host::Number(host.parse::<Ipv6Addr>().map_err(|_| six())?.into()),
         _ if host.contains(':') => {
             let is_six = host.parse::<Ipv6Addr>().is_ok();
@@ -287,7 +287,7 @@ fn inet(kind: Type, prefix: &str, text: &str) -> Result<Endpoint, NoAddress> {
             Host::Number(four.map_err(|_| no("expected an IPv4 address of four numbers from 0 to 255"))?.into())
         }
         _ if is_host(host) => Host::Name(host.to_owned()),
-        _ => return Err(no(format!("'{host}' cannot be the name of a host"))),
+        _ => return Err(no(format!("'{host}' is not a valid host name"))),
     };
     Ok(Endpoint::Inet(kind, host, number))
 }
@@ -358,7 +358,7 @@ fn socat(text: &str) -> Option<NoAddress> {
     }
     // Options follow.
     let operand = rest.split(',').next().unwrap_or_default();
-    let words = no(format!("{word}: is an address of socat"));
+    let words = no(format!("{word}: is a socat address"));
     let serve = |address: String| format!("write ipcbox sock serve {} -- CMD [ARG]...", quote(&address));
     let recv = |address: String| format!("ipcbox sock recv {}", quote(&address));
     let at_port = |kind: &str| format!("{kind}:localhost:{operand}");

@@ -350,7 +350,7 @@ fn unopened(seen: &Seen, errno: Errno) -> anyhow::Error {
     match errno {
         Errno::EACCES | Errno::EPERM => {
             let (owner, mode) = (user(seen.uid), seen.mode & 0o777);
-            let cause = cause(format!("no permission to write to it; owned by {owner}, mode {mode:04o}"));
+            let cause = cause(format!("no write permission; owned by {owner}, mode {mode:04o}"));
             cause.hint(format!("{SHARED}; other users add --foreign")).into()
         }
         Errno::EROFS => cause("the file system is read-only, and a lock needs write access".into()).into(),
@@ -361,8 +361,8 @@ fn unopened(seen: &Seen, errno: Errno) -> anyhow::Error {
 fn uncreated(errno: Errno) -> anyhow::Error {
     let cause = |words: &str| Cause::from_errno(errno, words);
     match errno {
-        Errno::ENOENT => cause("its directory does not exist"),
-        Errno::EACCES | Errno::EPERM => cause("no permission to create a file in its directory"),
+        Errno::ENOENT => cause("the directory does not exist"),
+        Errno::EACCES | Errno::EPERM => cause("no permission to create a file in the directory"),
         Errno::EROFS => cause("the file system is read-only"),
         errno => return errno.into(),
     }
@@ -376,13 +376,13 @@ fn empty() -> Cause {
 
 /// Returns the failure that a file has another content.
 fn other() -> Cause {
-    Cause::new(Exit::Exists, "the file has other content than slots or a lock").hint("use another path")
+    Cause::new(Exit::Exists, "the file contains something other than slots or a lock").hint("use another path")
 }
 
 /// Writes the line of an empty file, unless another process has done it, and returns what the file holds.
 fn initialise(file: &OwnedFd, kept: Kept) -> Result<Kept> {
     lock(file, LINE, Mode::Exclusive, Deadline::after(BIRTH)).map_err(|errno| match errno {
-        Errno::EAGAIN => Cause::new(Exit::Failed, "another process is about to write its first line"),
+        Errno::EAGAIN => Cause::new(Exit::Failed, "another process is about to write the first line"),
         errno => unlocked(file, errno),
     })?;
     let kept = match written(file)? {
@@ -390,8 +390,8 @@ fn initialise(file: &OwnedFd, kept: Kept) -> Result<Kept> {
         Written::Other => bail!(other()),
         Written::Nothing => {
             regular::fill(file, kept.line().as_bytes()).map_err(|errno| match errno {
-                Errno::EFBIG => Cause::from_errno(errno, "the limit of file sizes is too low"),
-                errno => Cause::from_errno(errno, format!("cannot write its first line: {}", words(errno))),
+                Errno::EFBIG => Cause::from_errno(errno, "the file size limit is too low"),
+                errno => Cause::from_errno(errno, format!("cannot write the first line: {}", words(errno))),
             })?;
             kept
         }

@@ -202,7 +202,7 @@ impl Case<'_> {
         let verb = self.line.words.strip_prefix("sock ")?.split(' ').next()?;
         let words = |words: &[&str]| Some(words.iter().any(|words| self.report.err.contains(words)));
         match (verb, self.call, errno) {
-            (_, libc::SYS_flock, EAGAIN) => words(&["its directory is still locked", "its directory is locked"]),
+            (_, libc::SYS_flock, EAGAIN) => words(&["the directory is still locked", "the directory is locked"]),
             (_, libc::SYS_renameat2, ENOENT) => words(&["another process has just replaced it"]),
             // Another process has removed the path.
             ("recv" | "serve" | "with", libc::SYS_newfstatat, ENOENT) => {

@@ -123,7 +123,7 @@ fn arguments_have_the_address_and_the_port() {
     let text = echo("tcp:127.0.0.1:0").ok();
     let [address, port, kept] = text.trim().split(' ').collect::<Vec<_>>()[..] else { panic!("{text}") };
     assert!(address == format!("tcp:127.0.0.1:{port}") && port.parse::<u16>().unwrap() > 0 && kept == "x{port}");
-    echo("./s").fails(125, "{port} needs an address of TCP or UDP, as in tcp:localhost:0");
+    echo("./s").fails(125, "{port} needs a TCP or UDP address, such as tcp:localhost:0");
     assert!(!world.dir().join("s").exists());
     let name = world.name("a");
     world.call("sock activate @a -- printenv IPCBOX_ADDRESS").stdout(format!("{name}\n")).ok();
@@ -144,8 +144,8 @@ fn failure_before_the_command_is_125() {
         ("none/s -- true", 125, "the parent directory does not exist (ENOENT)"),
         (&format!("{used} -- true"), 125, &own),
         (&format!("{used} --reserve -- true"), 125, &own),
-        ("./s --reserve -- true", 125, "only a port of TCP can be reserved, as in tcp:localhost:0"),
-        ("udp:localhost:0 --reserve -- true", 125, "only a port of TCP can be reserved"),
+        ("./s --reserve -- true", 125, "only a TCP port can be reserved, such as tcp:localhost:0"),
+        ("udp:localhost:0 --reserve -- true", 125, "only a TCP port can be reserved"),
         ("fd:77 -- true", 125, "the descriptor is not open (EBADF)"),
         ("fd:0 -- true", 125, "the descriptor is not a socket (ENOTSOCK)"),
         ("tcp:192.0.2.1:0 -- true", 125, "the address does not belong to this machine"),

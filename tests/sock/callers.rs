@@ -96,7 +96,7 @@ assert many.recv(1) == b'A'
     let output = server.end();
     assert_eq!(output.status.code(), Some(0));
     let messages = lines(&output.stderr);
-    let all = ["it does not pass three descriptors", "it does not follow the protocol"];
+    let all = ["the caller did not pass three descriptors", "the caller does not follow the protocol"];
     assert!(all.iter().all(|words| messages.iter().any(|line| line.ends_with(words))), "{messages:?}");
     assert!(fs::read_dir(world.dir()).unwrap().all(|entry| entry.unwrap().file_name() != "s"));
 }

@@ -154,7 +154,7 @@ fn killed_server_is_reported_with_whether_cmd_started() {
     let started = "sock: cannot call ./s: the server exited before CMD did";
     let not_started = "sock: cannot call ./s: the server closed the connection before it started CMD";
     assert_eq!(messages, [not_started, not_started, not_started, started, started]);
-    world.call("sock call ./s").fails(125, "no server has the socket, which is stale");
+    world.call("sock call ./s").fails(125, "the socket is stale: no server has it open");
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn server_of_another_kind_is_reported() {
     world.call("sock call ./s x").fails(125, "the server does not follow the protocol\n");
     serving.join().unwrap();
     for address in ["tcp:localhost:1", "dgram:./s", "seqpacket:./s", "fd:3"] {
-        world.call("sock call").arg(address).fails(125, "only a unix stream socket takes calls");
+        world.call("sock call").arg(address).fails(125, "a call needs a unix stream socket");
     }
     world.call("sock call @none").fails(125, "no server (ECONNREFUSED)\n");
     world.call("sock call @none --await -w 0.1").fails(124, "still no server after 100ms\n");

@@ -128,7 +128,7 @@ fn refused_fork_is_no_timeout() {
         }
     };
     for options in ["", " -w 60", " --await"] {
-        let words = "cannot look db.test up: the process limit is reached (EAGAIN)\nhint: ";
+        let words = "cannot look up db.test: the process limit is reached (EAGAIN)\nhint: ";
         call(&world, &format!("tcp:db.test:9{options}")).user(stranger).before(limit).fails(1, words);
     }
     eventually("no process is left", || !world.dir().join("calls").exists());

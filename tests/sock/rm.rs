@@ -101,7 +101,7 @@ fn missing_permission_is_status_5() {
     nix::unistd::chown(world.dir(), Some(0.into()), None).unwrap();
     call("--force").fails(5, "permission denied; owned by root (EACCES)");
     nix::unistd::chown(&path, Some(stranger.into()), None).unwrap();
-    call("").fails(5, "its directory must be readable and writable (EACCES)");
+    call("").fails(5, "the directory must be readable and writable (EACCES)");
     fs::set_permissions(world.dir(), Permissions::from_mode(0o1777)).unwrap();
     call("").ok();
 }
@@ -115,9 +115,9 @@ fn locked_directory_is_reported_with_its_holder() {
     world.file("file", "");
     let dir = fs::File::open(world.dir()).unwrap();
     let lock = Flock::lock(dir, FlockArg::LockExclusive).unwrap();
-    world.call("sock rm s").fails(1, "cannot remove s: its directory is still locked after 5s");
-    world.call("sock rm s -n").fails(124, "cannot remove s: its directory is locked");
-    world.call("sock rm s -w 0.1").fails(124, "cannot remove s: its directory is still locked after 100ms");
+    world.call("sock rm s").fails(1, "cannot remove s: the directory is still locked after 5s");
+    world.call("sock rm s -n").fails(124, "cannot remove s: the directory is locked");
+    world.call("sock rm s -w 0.1").fails(124, "cannot remove s: the directory is still locked after 100ms");
     world.call("sock rm s -n -E 0").stderr("").ok();
     // What needs no lock is found before the wait.
     world.call("sock rm file -w 1h").fails(4, "the path is a regular file, not a socket");
@@ -131,7 +131,7 @@ fn locked_directory_is_reported_with_its_holder() {
     assert!(!world.dir().join("t").exists());
     let mut waiting = world.call("sock rm s -v -w 1h").start();
     let message = waiting.message();
-    assert!(message.starts_with("sock: waiting for s: its directory is locked"), "{message}");
+    assert!(message.starts_with("sock: waiting for s: the directory is locked"), "{message}");
     let waiting = waiting.blocked_in(libc::SYS_flock);
     drop(lock);
     assert_eq!(waiting.code(), 0);
@@ -170,7 +170,7 @@ fn socket_that_denies_the_test_is_explained() {
     nix::unistd::chown(&path, Some(stranger.into()), None).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
     let call = || world.call("sock rm").arg("a b").user(stranger);
-    call().fails(5, "its mode 0400 forbids to test whether it is stale (EACCES)\nhint: chmod u+w 'a b'\n");
+    call().fails(5, "mode 0400 does not allow testing whether the socket is stale (EACCES)\nhint: chmod u+w 'a b'\n");
     // sock_diag knows a live one all the same.
     fs::remove_file(&path).unwrap();
     let server = UnixListener::bind(&path).unwrap();

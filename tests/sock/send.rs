@@ -261,7 +261,11 @@ fn server_that_exits_is_status_3() {
     let output = child.wait_with_output().unwrap();
     let words = "sock: cannot send to dgram:m: line 2: no process has the socket any more (ECONNREFUSED); 1 message was sent before the failure\n";
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(3), words));
-    world.call("sock send").arg(&address).arg("x").fails(3, "no server has the socket, which is stale (ECONNREFUSED)");
+    world
+        .call("sock send")
+        .arg(&address)
+        .arg("x")
+        .fails(3, "the socket is stale: no server has it open (ECONNREFUSED)");
 }
 
 #[test]

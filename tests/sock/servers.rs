@@ -22,7 +22,7 @@ fn missing_server_is_status_3() {
     for (address, words) in [
         ("./none", "no such socket (ENOENT)"),
         ("none/s", "the parent directory does not exist (ENOENT)"),
-        ("./stale", "no server has the socket, which is stale (ECONNREFUSED)"),
+        ("./stale", "the socket is stale: no server has it open (ECONNREFUSED)"),
         (&name, "no server (ECONNREFUSED)"),
         (&format!("@{name}"), "no server (ECONNREFUSED)"),
         ("known.sock", "use ./known.sock for the file"),

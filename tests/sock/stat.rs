@@ -246,7 +246,7 @@ fn wrong_address_is_reported() {
         ("known.sock", 3, "no such socket\nhint: use ./known.sock for the file\n"),
         (&format!("tcp:{free}"), 3, "no such socket\n"),
         ("tcp:nothing.invalid:1", 3, "nothing.invalid"),
-        ("tcp:localhost:0", 2, "port 0 is for a server"),
+        ("tcp:localhost:0", 2, "port 0 is only for a server"),
         ("8080", 2, "hint: ipcbox sock stat tcp:localhost:8080\n"),
         ("fd:77", 3, "the descriptor is not open (EBADF)"),
         ("fd:0", 4, "the descriptor is not a socket (ENOTSOCK)"),

@@ -129,7 +129,7 @@ assert own.recv(10) == b'own'";
         "cannot deliver a reply to /",
         "/theirs/linked: the path is not a socket any more (EPERM)",
         "/theirs/sub/private: the path belongs to another user (EPERM)",
-        "cannot accept a datagram at dgram:./d: no reply reaches the relative path relative of its sender",
+        "cannot accept a datagram at dgram:./d: cannot send a reply to the relative path relative of the sender",
     ] {
         assert!(all.contains(words), "{all}");
     }
@@ -256,7 +256,7 @@ fn path_needs_permissions() {
     let world = World::new();
     let Some(stranger) = world.stranger() else { return };
     fs::create_dir(world.dir().join("d")).unwrap();
-    world.call("sock serve d/s -- cat").user(stranger).fails(5, "its directory must be readable and writable (EACCES)");
+    world.call("sock serve d/s -- cat").user(stranger).fails(5, "the directory must be readable and writable (EACCES)");
     let (_server, _) = serve(&world, "path", "", &["cat"]);
     world.call("sock serve ./s -- cat").user(stranger).fails(4, "it is in use (EADDRINUSE)");
 }

@@ -216,7 +216,7 @@ fn wrong_address_fails_at_once() {
         ("seqpacket:stream", 4, "the server takes a stream, not messages (EPROTOTYPE)\nhint: use unix:stream\n"),
         ("seqpacket:early", 4, "the server takes a stream, not messages"),
         ("fd:0", 2, "fd:0 is open already; expected the address of a server\n"),
-        ("tcp:localhost:0", 2, "port 0 is for a server"),
+        ("tcp:localhost:0", 2, "port 0 is only for a server"),
         ("8080", 2, "hint: ipcbox sock wait tcp:localhost:8080"),
     ] {
         world.call("sock wait").arg(address).fails(status, words);
@@ -312,7 +312,7 @@ fn refused_sock_diag_is_reported_and_replaced() {
     let refusing = || Some(world.injected("sendto:error=EPERM")?.args(["sock", "wait"]));
     let Some(call) = refusing() else { return };
     call.args(["./s", "-n"]).ok();
-    let words = "sock: sock_diag is not available: operation not permitted (EPERM); connecting to find a server\n";
+    let words = "sock: sock_diag is not available: operation not permitted (EPERM); connecting to the server instead\n";
     for address in [format!("tcp:127.0.0.1:{port}"), format!("tcp:localhost:{port}")] {
         refusing().unwrap().args([&address, "-w", "60"]).stderr(words).ok();
         assert!(tcp.accept().is_ok());

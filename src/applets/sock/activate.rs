@@ -18,18 +18,18 @@ use crate::sys::fds;
 const HIGH: u64 = 200;
 
 /// Listens, then replaces itself with CMD, which gets the sockets as descriptors 3, 4 and so on. LISTEN_FDS, LISTEN_PID
-/// and LISTEN_FDNAMES announce them, as in systemd. Clients can connect before CMD accepts.
+/// and LISTEN_FDNAMES describe the sockets, as in systemd. Clients can connect before CMD accepts them.
 ///
-/// CMD decides which clients it accepts. IPCBOX_ADDRESS and IPCBOX_PORT are the address and the port, as are the arguments
-/// {address} and {port}. With port 0, the kernel chooses a free port.
+/// CMD decides which clients it accepts. The arguments {address} and {port} of CMD are replaced, and the variables
+/// IPCBOX_ADDRESS and IPCBOX_PORT have the same values. For port 0, the kernel chooses a free port.
 #[derive(Args)]
 pub struct Activate {
-    /// Addresses to listen at; fd:N passes a listening socket on
+    /// Addresses to listen on, or fd:N to pass a socket on
     #[arg(value_name = "ADDR", required = true, value_parser = of_listener())]
     addresses: Vec<Address>,
-    /// Keep the TCP port for CMD, which binds it itself
+    /// Keep the TCP port free until CMD binds it
     ///
-    /// No other process gets the port from the kernel. CMD must set SO_REUSEADDR, as most servers do.
+    /// The kernel gives the port to no other process. CMD must set SO_REUSEADDR, as most servers do.
     #[arg(long)]
     reserve: bool,
     /// Create a path with this mode (default: 0600)
@@ -44,7 +44,7 @@ pub struct Activate {
 
 impl Verb for Activate {
     const NAME: &'static str = "activate";
-    const SUMMARY: &'static str = "Run CMD with sockets that listen already";
+    const SUMMARY: &'static str = "Run CMD with sockets that already listen";
     const EXAMPLES: &'static str = r"
 # Run a server on a free port that no other process gets
 ipcbox sock activate tcp:localhost:0 --reserve -- \

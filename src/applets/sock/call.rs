@@ -24,12 +24,12 @@ use crate::sys::signal::Signal;
 use crate::sys::socket::{self, pass};
 use crate::sys::wait::{Wake, ready_or_signal};
 
-/// The CMD of the server (sock serve) runs on the standard input, output and error of call, and call exits with its
-/// status. MESSAGE, without a newline, replaces standard input and the argument {} of CMD. CMD has the server's
-/// environment and directory.
+/// The server (sock serve) runs its CMD on the standard input, output and error of call. call exits with the status of
+/// CMD. MESSAGE, without a newline, replaces standard input and each argument {} of CMD. CMD has the environment and
+/// directory of the server.
 ///
-/// --timeout limits the time until CMD starts. SIGINT, SIGTERM and SIGHUP are passed on to CMD; a second one ends call.
-/// If call is killed, CMD gets SIGHUP.
+/// --timeout limits the time until CMD starts. call passes SIGINT, SIGTERM and SIGHUP on to CMD; a second signal ends
+/// call. If call is killed, CMD gets SIGHUP.
 #[derive(Args)]
 pub struct Call {
     /// Address of the server

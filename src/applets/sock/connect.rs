@@ -17,11 +17,11 @@ use crate::supervise::command::Command;
 use crate::sys::fds;
 use crate::sys::socket::{self, Type};
 
-/// Copies standard input to the server, and the server's data to standard output, until both are at EOF. After standard
-/// input, the server reads EOF and can still reply. --timeout limits connecting, not the copying.
+/// Copies standard input to the server, and data from the server to standard output, until both are at EOF. After EOF
+/// on standard input, the server can still reply. --timeout limits connecting, not copying.
 ///
 /// If the server closes the connection, connect exits at once. Status 3 means that the connection was reset, or that
-/// input was left. With CMD, connect only connects, and replaces itself with CMD.
+/// the server did not take all input. With CMD, connect only connects, and then replaces itself with CMD.
 #[derive(Args)]
 pub struct Connect {
     /// Address of the server
@@ -29,7 +29,7 @@ pub struct Connect {
     address: Address,
     #[command(flatten)]
     reaching: Reaching,
-    /// Pass the connection to CMD as N (default: 0 and 1)
+    /// Pass the connection as descriptor N (default: 0, 1)
     #[arg(long, value_name = "N", value_parser = descriptor, requires = "command")]
     fd: Option<i32>,
     #[command(flatten)]

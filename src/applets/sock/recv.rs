@@ -20,18 +20,18 @@ use crate::sys::signal::{self, Signal};
 use crate::sys::socket::{self, Type};
 use crate::sys::{fds, interrupt, pipe};
 
-/// Listens, and prints one connection until EOF, or one message with a newline. --count and --follow accept any number
-/// of connections at once. Lines of different connections never mix, and messages are never cut.
+/// Listens, and prints the data of one connection until EOF, or one message and a newline. --count and --follow accept
+/// any number of connections at once. Lines of different connections never mix, and messages are never cut.
 ///
-/// fd:N can be a connection. With --count, exactly N lines are taken from it, and the rest stays for the next reader.
-/// --timeout limits the whole call or, with --follow, the time without data.
+/// fd:N can be a connection. With --count, recv takes exactly N lines from fd:N, and leaves the rest for the next
+/// reader. --timeout limits the whole call or, with --follow, the time without data.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Recv {
-    /// Addresses to listen at; port 0 is a free port
+    /// Addresses to listen on; port 0 chooses a free port
     #[arg(value_name = "ADDR", required = true, value_parser = of_listener())]
     addresses: Vec<Address>,
-    /// Stop after N lines and messages
+    /// Stop after N lines and messages in total
     #[arg(short, long, value_name = "N", value_parser = many)]
     count: Option<u64>,
     /// Receive until interrupted
@@ -42,7 +42,7 @@ pub struct Recv {
     raw: bool,
     /// Treat NUL, not newline, as the end of a line
     ///
-    /// Each message is printed with a NUL.
+    /// A message is printed with a NUL at its end.
     #[arg(short = '0', long, group = "shape")]
     null: bool,
     /// Print each line or message as a line of JSON

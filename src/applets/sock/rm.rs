@@ -23,8 +23,8 @@ use crate::text::quote;
 /// A socket file is stale if no process has the socket open, for example because its server was killed.
 ///
 /// Without --force, rm refuses to remove a socket that a process has open. With --force, that process keeps its
-/// connections, but new clients can no longer reach it. --timeout limits the wait for the lock of a directory (default:
-/// 5 s).
+/// connections, but new clients can no longer reach it. --timeout limits the wait for the lock of a directory
+/// (default: 5s).
 #[derive(Args)]
 pub struct Rm {
     /// Paths of the sockets
@@ -57,7 +57,7 @@ ipcbox sock rm ./db.sock --missing-ok
         let deadline = self.timeout.deadline_or(Deadline::after(PATIENCE));
         each(&self.paths, |path| {
             let waits = &mut |pids: &[i32]| {
-                let what = || format!("{}: its directory is locked{}", path.display(), by(pids));
+                let what = || format!("{}: the directory is locked{}", path.display(), by(pids));
                 drop(Notice::verbose(&self.timeout, what).begin(deadline));
             };
             let cause = match remove(path, self.force, deadline, waits) {

@@ -19,11 +19,11 @@ use crate::sys::input::{Input, Record};
 use crate::sys::socket::{self, Type};
 use crate::sys::{fds, transfer};
 
-/// Sends each MESSAGE to a stream as a line, otherwise as one message. Without MESSAGE, sends standard input unchanged,
-/// to other sockets as one message. Replies are discarded; connect prints them.
+/// Sends each MESSAGE to a stream socket as a line, to other sockets as one message. Without MESSAGE, sends standard
+/// input: to a stream socket unchanged, to other sockets as one message. Replies are discarded; connect prints them.
 ///
-/// A message that is too long is never cut. Before the first MESSAGE is sent, all are checked. --timeout limits the wait
-/// for the server and for room, not the time spent reading standard input. fd:N stays open.
+/// A message that is too long is an error, and is never cut. All MESSAGE arguments are checked before the first is sent.
+/// --timeout limits the wait for the server and for room, not the reading of standard input. fd:N stays open.
 #[derive(Args)]
 pub struct Send {
     /// Address of the server
@@ -34,15 +34,15 @@ pub struct Send {
     messages: Vec<OsString>,
     /// Send each line as a message, without its newline
     ///
-    /// To a stream, standard input is sent unchanged.
+    /// A stream socket gets standard input unchanged.
     #[arg(long, conflicts_with_all = ["messages", "null"])]
     lines: bool,
     /// Send each NUL-terminated record, without its NUL
     ///
-    /// To a stream, standard input is sent unchanged, and each MESSAGE with a NUL instead of a newline.
+    /// A stream socket gets standard input unchanged, and a NUL instead of a newline after each MESSAGE.
     #[arg(short = '0', long)]
     null: bool,
-    /// Send EOF on fd:N at the end
+    /// Send EOF on the connection fd:N after the data
     #[arg(long)]
     end: bool,
     #[command(flatten)]

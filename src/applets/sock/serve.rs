@@ -15,14 +15,14 @@ use crate::supervise::escalation::Steps;
 use crate::supervise::pool::Serving;
 use crate::sys::interrupt;
 
-/// For each connection, CMD gets it as standard input and output. For each call (sock call), CMD gets the caller's own
-/// standard files. For each datagram, CMD reads it, and its output is the reply.
+/// For a connection, CMD has the connection as standard input and output. For a call (sock call), CMD has the standard
+/// files of the caller. For a datagram, CMD reads the datagram, and the output of CMD is the reply.
 ///
 /// On SIGTERM, the server removes its name, serves the clients that are connected, and exits with status 0. With
-/// --timeout, it exits after DURATION without clients. IPCBOX_PEER_UID and others describe the client.
+/// --timeout, the server exits after DURATION without a client. Variables such as IPCBOX_PEER_UID describe the client.
 #[derive(Args)]
 pub struct Serve {
-    /// Addresses to listen at; port 0 is a free port
+    /// Addresses to listen on; port 0 chooses a free port
     #[arg(value_name = "ADDR", required = true, value_parser = of_listener())]
     addresses: Vec<Address>,
     /// Stop after N connections, calls and datagrams

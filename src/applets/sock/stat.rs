@@ -21,11 +21,11 @@ use crate::sys::socket::listed::{Ends, Listed};
 use crate::sys::socket::{SocketFile, Type};
 use crate::text::quote;
 
-/// Shows unix, TCP and UDP sockets, each with a process that has it open and with the address and a process at the other
-/// end. Without ADDR, shows all sockets of this network namespace. The state "stale" is that of a path without a process.
+/// Shows each unix, TCP and UDP socket with a process that has it open, and with the address and a process at the other
+/// end. Without ADDR, shows all sockets in this network namespace. The state of a path without a process is "stale".
 ///
-/// No connection is made. Processes of other users are visible only with privilege. If several processes share a socket,
-/// the one with the lowest pid is shown.
+/// stat makes no connection. Processes of other users are visible only with privilege. If several processes share a
+/// socket, the process with the lowest pid is shown.
 #[derive(Args)]
 pub struct Stat {
     /// Addresses of sockets (default: all)

@@ -28,11 +28,11 @@ const FIRST: Duration = Duration::from_millis(50);
 /// The longest one.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// Waits until every ADDR has a server that accepts connections. The servers do not notice: instead of connecting, wait
-/// asks the kernel, except about other machines.
+/// Waits until every ADDR has a server that accepts connections. Servers on this machine do not notice, because wait
+/// asks the kernel instead of connecting.
 ///
-/// With CMD, wait then runs CMD until it exits with status 0, first after 50ms and at last once a second. --timeout
-/// never ends a running CMD.
+/// If CMD is given, wait then repeats CMD until it exits with status 0. The pause between two runs grows from 50ms to
+/// 1s. --timeout never ends a running CMD.
 #[derive(Args)]
 pub struct Wait {
     /// Addresses of the servers
@@ -41,10 +41,10 @@ pub struct Wait {
     /// Wait until no ADDR has a server any more
     #[arg(long)]
     gone: bool,
-    /// Wait for only one ADDR, whichever comes first
+    /// Wait for any one ADDR, not for all of them
     #[arg(long)]
     any: bool,
-    /// Exit with status 3 as soon as PID has exited
+    /// Exit with status 3 when process PID exits
     #[arg(long, value_name = "PID", value_parser = parse)]
     pid: Option<Process>,
     #[command(flatten)]

@@ -37,8 +37,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Starts SERVER, runs CMD when SERVER accepts at every ADDR, then sends SIGTERM to all processes of both, and SIGKILL
 /// 5s later. Exits with the status of CMD. --timeout limits the wait for SERVER.
 ///
-/// Port 0 is replaced by a free port, which no other process gets. The arguments {port} and {address}, IPCBOX_PORT and
-/// IPCBOX_ADDRESS are those of ADDR. The standard output of SERVER is standard error.
+/// Port 0 is replaced with a free port, which no other process gets. The arguments {port} and {address}, and the
+/// variables IPCBOX_PORT and IPCBOX_ADDRESS, have the values of ADDR. SERVER writes its standard output to standard
+/// error.
 #[derive(Args)]
 pub struct With {
     /// Addresses of SERVER
@@ -46,7 +47,7 @@ pub struct With {
     addresses: Vec<Address>,
     /// Pass listening sockets to SERVER (LISTEN_FDS)
     ///
-    /// They are the descriptors from 3 on, as with systemd. CMD starts at once.
+    /// As with systemd, SERVER gets the sockets as descriptors 3, 4 and so on. CMD starts at once.
     #[arg(long)]
     pass: bool,
     /// Separate SERVER and CMD with WORD (default: :::)
@@ -61,7 +62,7 @@ pub struct With {
 
 impl Verb for With {
     const NAME: &'static str = "with";
-    const SUMMARY: &'static str = "Run CMD while a server runs that only CMD needs";
+    const SUMMARY: &'static str = "Start a server for CMD, and stop it afterwards";
     const EXAMPLES: &'static str = r#"
 # Run a test against a server on a free port
 ipcbox sock with tcp:localhost:0 -w 1m -- \

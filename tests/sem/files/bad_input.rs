@@ -57,12 +57,14 @@ fn other_content_is_never_written_to() {
             ("sem rm ./f", 4),
             ("sem rm --force ./f", 4),
         ] {
-            world.call(line).fails(status, "the file has other content than slots or a lock\nhint: use another path\n");
+            world
+                .call(line)
+                .fails(status, "the file contains something other than slots or a lock\nhint: use another path\n");
         }
         assert_eq!(fs::read_to_string(path).unwrap(), content);
     }
     fs::File::create(world.dir().join("large")).unwrap().set_len(1 << 30).unwrap();
-    world.call("sem run ./large --slots 1 -- true").fails(125, "other content");
+    world.call("sem run ./large --slots 1 -- true").fails(125, "something other than slots or a lock");
     assert_eq!(fs::metadata(world.dir().join("large")).unwrap().len(), 1 << 30);
 }
 
@@ -121,14 +123,14 @@ fn path_that_leads_nowhere_is_named() {
     let long = format!("./{}", "x".repeat(4094));
     let name = format!("./{}", "x".repeat(256));
     for (target, words) in [
-        ("none/s", "its directory does not exist (ENOENT)\n"),
+        ("none/s", "the directory does not exist (ENOENT)\n"),
         ("file/s", "a part of the path is not a directory (ENOTDIR)\n"),
         (long.as_str(), "(ENAMETOOLONG)\n"),
         (name.as_str(), "(ENAMETOOLONG)\n"),
     ] {
         world.call("sem run").args([target, "--slots", "1", "--", "true"]).fails(125, words);
     }
-    world.call("sem create none/s --lock").fails(3, "its directory does not exist (ENOENT)\n");
+    world.call("sem create none/s --lock").fails(3, "the directory does not exist (ENOENT)\n");
     let odd = "./a\u{1b}[1m\nb \u{202e}c";
     world.call("sem create").args([odd, "--slots", "1"]).stdout(format!("{odd}\n")).ok();
     let record = world.call("sem stat --json").arg(odd).ok();
@@ -144,7 +146,7 @@ fn read_only_file_and_file_system_are_named() {
     world.call("sem create ./s --slots 1 -q").user(stranger).ok();
     fs::set_permissions(world.dir().join("s"), fs::Permissions::from_mode(0o444)).unwrap();
     let call = world.call("sem run ./s -- true").user(stranger);
-    call.fails(125, "no permission to write to it; owned by uid 54321, mode 0444 (EACCES)\n");
+    call.fails(125, "no write permission; owned by uid 54321, mode 0444 (EACCES)\n");
     let mount = "mount -t tmpfs none m; echo 'ipcbox slots 1' >m/s; mount -o remount,ro m";
     fs::create_dir(world.dir().join("m")).unwrap();
     let script = format!("{mount}; exec {} \"$@\"", crate::support::BINARY);

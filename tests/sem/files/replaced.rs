@@ -85,7 +85,7 @@ fn waiter_names_the_owner_of_the_new_file() {
     let output = waiting.end();
     let printed = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(125), "{printed}");
-    let words = "no permission to write to it; owned by root, mode 0600 (EACCES)\nhint: create the file with -m 666";
+    let words = "no write permission; owned by root, mode 0600 (EACCES)\nhint: create the file with -m 666";
     assert!(printed.contains(words), "{printed}");
 }
 

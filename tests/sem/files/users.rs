@@ -31,7 +31,7 @@ fn file_of_another_user_is_refused() {
     }
     world.call("sem run ./s --foreign -- true").ok();
     world.call("sem create ./t --slots 1 -q").ok();
-    let words = "no permission to write to it; owned by root, mode 0600 (EACCES)";
+    let words = "no write permission; owned by root, mode 0600 (EACCES)";
     world.call("sem run ./t -- true").user(stranger).fails(125, words);
     world.call("sem create ./t --slots 1").user(stranger).fails(5, words);
 }

@@ -26,13 +26,14 @@ use crate::sys::users::Database;
 pub struct Access {
     /// Create a path with this mode (default: 0600)
     ///
-    /// The mode is octal, and the umask does not change it. Connecting takes the permission to write.
+    /// The mode is octal, and the umask does not change it. A client needs write permission to connect.
     #[arg(short, long, value_parser = mode)]
     mode: Option<u32>,
-    /// Accept WHO too: a user, a uid, or any
+    /// Accept clients of user WHO: a name, a uid, or any
     ///
     /// By default, only you and root may connect to a unix socket, and every user of this machine to a port. --allow
-    /// USER limits a port to USER, you and root. An address that other hosts reach takes --allow any.
+    /// USER limits a port to USER, you and root. An address that other hosts can reach needs
+    /// --allow any.
     #[arg(long, value_name = "WHO", value_parser = allowed)]
     allow: Vec<Allowed>,
 }
@@ -188,6 +189,6 @@ fn owner(diag: &Diag, connection: &OwnedFd) -> Result<u32, Cause> {
     // A socket that its process has closed reads as that of root.
     match find().map_err(Cause::plain)?.filter(|socket| socket.inode != 0) {
         Some(socket) => Ok(socket.uid),
-        None => Err(Cause::new(Exit::Denied, "its user is unknown, because it has closed the connection")),
+        None => Err(Cause::new(Exit::Denied, "its user is unknown, because the client has closed the connection")),
     }
 }

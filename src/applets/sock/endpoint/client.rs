@@ -46,7 +46,8 @@ pub struct Reaching {
     pub awaits: bool,
     /// Accept a server that belongs to another user
     ///
-    /// Without it, a unix server is refused unless you or root run it, because another user may have created it first.
+    /// Without --foreign, a unix server is refused unless you or root run it, because another user may have created it
+    /// first.
     #[arg(long)]
     foreign: bool,
 }
@@ -150,7 +151,7 @@ impl Client<'_> {
         let peer = Peer::File(&file);
         let socket = self.reach(kind, &peer, deadline, known).map_err(|errno| match errno {
             Errno::ECONNREFUSED if file.is_live() == Ok(true) => missing(errno, "the server does not listen yet"),
-            Errno::ECONNREFUSED => missing(errno, "no server has the socket, which is stale"),
+            Errno::ECONNREFUSED => missing(errno, "the socket is stale: no server has it open"),
             Errno::EPROTOTYPE => wrong_type(kind, &peer, &path.display().to_string()),
             Errno::EAGAIN => self.full(),
             errno => explain_path(path, errno),

@@ -95,7 +95,7 @@ impl HalfOpen {
                     self.files.0.append(&mut files.0);
                 }
                 Err(Errno::EAGAIN) => return Ok(()),
-                Err(Errno::EMFILE) => return Err(Dropped::Wrong("no descriptor is left for its files")),
+                Err(Errno::EMFILE) => return Err(Dropped::Wrong("no descriptor is left for the files of the caller")),
                 Err(_) => return Err(Dropped::Gone),
             }
             match frame::parse(&self.bytes) {
@@ -111,7 +111,7 @@ impl HalfOpen {
     }
 
     fn trusted_files(&mut self) -> Result<[OwnedFd; FILES], &'static str> {
-        let wrong = "it does not pass three descriptors";
+        let wrong = "the caller did not pass three descriptors";
         let files = &mut self.files.0;
         // CMD could open another user's file once more, with permissions that the caller lacks. To the other end of a
         // socket, what CMD writes would come from the user of CMD.
@@ -126,4 +126,4 @@ impl HalfOpen {
     }
 }
 
-const WRONG: &str = "it does not follow the protocol";
+const WRONG: &str = "the caller does not follow the protocol";

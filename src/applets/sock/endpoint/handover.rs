@@ -37,7 +37,7 @@ pub fn announce(command: Command, listeners: &[Listener]) -> Result<(Command, Ve
 /// As for [`announce`].
 pub fn fill(command: Command, addresses: String, port: Option<u16>) -> Result<(Command, Vec<(&'static str, String)>)> {
     if port.is_none() && command.words().iter().skip(1).any(|word| word == "{port}") {
-        bail!(Cause::new(Exit::Usage, "{port} needs an address of TCP or UDP, as in tcp:localhost:0"));
+        bail!(Cause::new(Exit::Usage, "{port} needs a TCP or UDP address, such as tcp:localhost:0"));
     }
     let port = port.map_or_else(String::new, |port| port.to_string());
     let command = command.replacing("{address}", addresses.as_ref()).replacing("{port}", port.as_ref());

@@ -159,7 +159,7 @@ pub fn reserve(at: &[Address]) -> Result<Vec<Listener>> {
     for address in at {
         let context = || format!("cannot reserve {address}");
         let Endpoint::Inet(Type::Stream, host, port) = address.endpoint() else {
-            let cause = Cause::new(Exit::Usage, "only a port of TCP can be reserved, as in tcp:localhost:0");
+            let cause = Cause::new(Exit::Usage, "only a TCP port can be reserved, such as tcp:localhost:0");
             return Err(cause).with_context(context);
         };
         let bound = addresses(host, None).and_then(|ips| at_port(Type::Stream, host, &ips, *port, reserve_inet));

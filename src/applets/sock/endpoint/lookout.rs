@@ -241,7 +241,7 @@ impl Spot<'_> {
                 }
             }
             Endpoint::Inet(kind, host, port) => self.at_port(*kind, host, *port, inquiry, timeout),
-            Endpoint::Inherited(_) => bail!(Cause::new(Exit::Usage, "a descriptor is no address of a server")),
+            Endpoint::Inherited(_) => bail!(Cause::new(Exit::Usage, "a descriptor is not the address of a server")),
         }
     }
 
@@ -342,7 +342,7 @@ impl Inquiry {
                 Err(errno) => {
                     self.is_refused = true;
                     let why = Cause::plain(errno);
-                    output::warn(format!("sock_diag is not available: {why}; connecting to find a server"));
+                    output::warn(format!("sock_diag is not available: {why}; connecting to the server instead"));
                 }
             }
         }

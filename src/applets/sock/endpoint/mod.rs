@@ -93,8 +93,8 @@ pub fn by(pids: &[i32]) -> String {
 fn locked(pids: &[i32], timeout: Option<&Timeout>) -> Cause {
     let by = by(pids);
     match timeout.filter(|timeout| timeout.deadline() != Deadline::Forever) {
-        Some(timeout) => timeout.expired(format!("its directory is{} locked{}{by}", timeout.still(), timeout.after())),
-        None => Cause::new(Exit::Failed, format!("its directory is still locked after {}s{by}", PATIENCE.as_secs())),
+        Some(timeout) => timeout.expired(format!("the directory is{} locked{}{by}", timeout.still(), timeout.after())),
+        None => Cause::new(Exit::Failed, format!("the directory is still locked after {}s{by}", PATIENCE.as_secs())),
     }
 }
 
@@ -104,10 +104,10 @@ fn denied(path: &Path, errno: Errno) -> Cause {
             Cause::from_errno(errno, format!("permission denied; owned by {}", user(seen.uid)))
         }
         Ok(seen) if seen.kind == Kind::Socket && seen.mode & 0o200 == 0 => {
-            let words = format!("its mode {:04o} forbids to test whether it is stale", seen.mode);
+            let words = format!("mode {:04o} does not allow testing whether the socket is stale", seen.mode);
             Cause::from_errno(errno, words).hint(format!("chmod u+w {}", quote(&path.display().to_string())))
         }
-        _ => Cause::from_errno(errno, "its directory must be readable and writable"),
+        _ => Cause::from_errno(errno, "the directory must be readable and writable"),
     }
 }
 
@@ -122,14 +122,14 @@ pub fn addresses(host: &Host, timeout: Option<&Timeout>) -> Result<Vec<IpAddr>> 
         (Unresolved::Unknown, _) => Cause::new(Exit::Missing, format!("no address is known for {name}")).into(),
         (Unresolved::NoGetent, _) => {
             let words = format!("{name} is not in /etc/hosts, and getent is not installed");
-            Cause::new(Exit::Failed, words).hint("use the number of the host").into()
+            Cause::new(Exit::Failed, words).hint("use the IP address of the host").into()
         }
         (Unresolved::NotStarted(errno), _) => {
             let cause = not_forked(errno, "getent could not be started").exit(Exit::Failed);
-            Error::from(cause).context(format!("cannot look {name} up"))
+            Error::from(cause).context(format!("cannot look up {name}"))
         }
         (Unresolved::Failed(Errno::EAGAIN), Some(timeout)) => timeout.missed("the host was not looked up").into(),
-        (Unresolved::Failed(errno), _) => Error::from(errno).context(format!("cannot look {name} up")),
+        (Unresolved::Failed(errno), _) => Error::from(errno).context(format!("cannot look up {name}")),
     })
 }
 
@@ -190,7 +190,7 @@ pub fn servers(address: &Address) -> Vec<User> {
 
 /// Returns the failure on a datagram that was longer than the one before it, which another process has received.
 pub fn too_long() -> Cause {
-    Cause::from_errno(Errno::EMSGSIZE, "a datagram was too long for the buffer, and is lost")
+    Cause::from_errno(Errno::EMSGSIZE, "a datagram was lost, because it was too long for the buffer")
 }
 
 /// Returns the directory of a path.

@@ -88,7 +88,7 @@ fn is_of(file: &SocketFile, sender: Option<Credentials>) -> Result<(), Cause> {
 /// Returns why no reply can reach a sender: its path is one within a directory that is unknown.
 pub fn unreachable(sender: &Sender) -> Option<Cause> {
     let Name::Path(path) = &sender.name else { return None };
-    let words = || format!("no reply reaches the relative path {} of its sender", path.display());
+    let words = || format!("cannot send a reply to the relative path {} of the sender", path.display());
     let cause = || Cause::from_errno(Errno::EDESTADDRREQ, words());
     (!Path::is_absolute(path)).then(cause)
 }

@@ -164,7 +164,7 @@ impl Receiving {
                 if self.most == Most::One {
                     bail!(cause);
                 }
-                let context = format!("cannot receive all from {}", address.display());
+                let context = format!("cannot receive all data from {}", address.display());
                 output::report(&Error::from(cause).context(context));
                 Ok(Remaining::Over)
             }
