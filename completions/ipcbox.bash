@@ -820,8 +820,8 @@ call	verb	Run the CMD of a server on your own files
 send	verb	Send lines or messages to a server
 recv	verb	Print lines and messages that clients send
 wait	verb	Wait until servers accept, without connecting to them
-with	verb	Run CMD while a server runs that only CMD needs
-activate	verb	Run CMD with sockets that listen already
+with	verb	Start a server for CMD, and stop it afterwards
+activate	verb	Run CMD with sockets that already listen
 stat	verb	Show sockets and the processes at both ends
 rm	verb	Remove stale sockets, and nothing else
 help	verb	Explain a verb
@@ -832,7 +832,7 @@ help	verb	Explain a verb
 [sock_connect]='#1	address	Address of the server
 --await		Wait for a server that does not exist yet
 --foreign		Accept a server that belongs to another user
---fd	-	Pass the connection to CMD as N (default: 0 and 1)
+--fd	-	Pass the connection as descriptor N (default: 0, 1)
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with status N on timeout (default: 124)
@@ -840,10 +840,10 @@ help	verb	Explain a verb
 -q,--quiet		Do not print ids, pids or messages about waiting
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h prints a shorter version)'
-[sock_serve]='#*	address	Addresses to listen at; port 0 is a free port
+[sock_serve]='#*	address	Addresses to listen on; port 0 chooses a free port
 -c,--count	-	Stop after N connections, calls and datagrams
 -m,--mode	-	Create a path with this mode (default: 0600)
---allow	user	Accept WHO too: a user, a uid, or any
+--allow	user	Accept clients of user WHO: a name, a uid, or any
 --max-time	-	Send TERM after DURATION, and KILL 5s later
 --then	signal	Send SIG instead of TERM, then wait D (default: 5s)
 -j,--jobs	-	Run at most N CMDs at once (default: 1)
@@ -869,7 +869,7 @@ help	verb	Explain a verb
 #*	-	Messages to send; after '\''--'\'', they may begin with '\''-'\''
 --lines		Send each line as a message, without its newline
 -0,--null		Send each NUL-terminated record, without its NUL
---end		Send EOF on fd:N at the end
+--end		Send EOF on the connection fd:N after the data
 --await		Wait for a server that does not exist yet
 --foreign		Accept a server that belongs to another user
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
@@ -878,15 +878,15 @@ help	verb	Explain a verb
 -v,--verbose		Show the object and the process that block the call
 -q,--quiet		Do not print ids, pids or messages about waiting
 -h,--help		Print help (-h prints a shorter version)'
-[sock_recv]='#*	address	Addresses to listen at; port 0 is a free port
--c,--count	-	Stop after N lines and messages
+[sock_recv]='#*	address	Addresses to listen on; port 0 chooses a free port
+-c,--count	-	Stop after N lines and messages in total
 --follow		Receive until interrupted
 --raw		Print data unchanged, without added newlines
 -0,--null		Treat NUL, not newline, as the end of a line
 -J,--json		Print each line or message as a line of JSON
 --tag		Start each line with "ADDR: "
 -m,--mode	-	Create a path with this mode (default: 0600)
---allow	user	Accept WHO too: a user, a uid, or any
+--allow	user	Accept clients of user WHO: a name, a uid, or any
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with status N on timeout (default: 124)
@@ -895,8 +895,8 @@ help	verb	Explain a verb
 -h,--help		Print help (-h prints a shorter version)'
 [sock_wait]='#*	address	Addresses of the servers
 --gone		Wait until no ADDR has a server any more
---any		Wait for only one ADDR, whichever comes first
---pid	pid	Exit with status 3 as soon as PID has exited
+--any		Wait for any one ADDR, not for all of them
+--pid	pid	Exit with status 3 when process PID exits
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with status N on timeout (default: 124)
@@ -914,8 +914,8 @@ help	verb	Explain a verb
 -q,--quiet		Do not print ids, pids or messages about waiting
 --	stages	SERVER, then ::: and CMD, run without a shell
 -h,--help		Print help (-h prints a shorter version)'
-[sock_activate]='#*	address	Addresses to listen at; fd:N passes a listening socket on
---reserve		Keep the TCP port for CMD, which binds it itself
+[sock_activate]='#*	address	Addresses to listen on, or fd:N to pass a socket on
+--reserve		Keep the TCP port free until CMD binds it
 -m,--mode	-	Create a path with this mode (default: 0600)
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h prints a shorter version)'

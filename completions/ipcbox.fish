@@ -905,8 +905,8 @@ call	verb	Run the CMD of a server on your own files
 send	verb	Send lines or messages to a server
 recv	verb	Print lines and messages that clients send
 wait	verb	Wait until servers accept, without connecting to them
-with	verb	Run CMD while a server runs that only CMD needs
-activate	verb	Run CMD with sockets that listen already
+with	verb	Start a server for CMD, and stop it afterwards
+activate	verb	Run CMD with sockets that already listen
 stat	verb	Show sockets and the processes at both ends
 rm	verb	Remove stale sockets, and nothing else
 help	verb	Explain a verb
@@ -920,7 +920,7 @@ help	verb	Explain a verb
             echo '#1	address	Address of the server
 --await		Wait for a server that does not exist yet
 --foreign		Accept a server that belongs to another user
---fd	-	Pass the connection to CMD as N (default: 0 and 1)
+--fd	-	Pass the connection as descriptor N (default: 0, 1)
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with status N on timeout (default: 124)
@@ -929,10 +929,10 @@ help	verb	Explain a verb
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h prints a shorter version)'
         case sock_serve
-            echo '#*	address	Addresses to listen at; port 0 is a free port
+            echo '#*	address	Addresses to listen on; port 0 chooses a free port
 -c,--count	-	Stop after N connections, calls and datagrams
 -m,--mode	-	Create a path with this mode (default: 0600)
---allow	user	Accept WHO too: a user, a uid, or any
+--allow	user	Accept clients of user WHO: a name, a uid, or any
 --max-time	-	Send TERM after DURATION, and KILL 5s later
 --then	signal	Send SIG instead of TERM, then wait D (default: 5s)
 -j,--jobs	-	Run at most N CMDs at once (default: 1)
@@ -960,7 +960,7 @@ help	verb	Explain a verb
 #*	-	Messages to send; after \'--\', they may begin with \'-\'
 --lines		Send each line as a message, without its newline
 -0,--null		Send each NUL-terminated record, without its NUL
---end		Send EOF on fd:N at the end
+--end		Send EOF on the connection fd:N after the data
 --await		Wait for a server that does not exist yet
 --foreign		Accept a server that belongs to another user
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
@@ -970,15 +970,15 @@ help	verb	Explain a verb
 -q,--quiet		Do not print ids, pids or messages about waiting
 -h,--help		Print help (-h prints a shorter version)'
         case sock_recv
-            echo '#*	address	Addresses to listen at; port 0 is a free port
--c,--count	-	Stop after N lines and messages
+            echo '#*	address	Addresses to listen on; port 0 chooses a free port
+-c,--count	-	Stop after N lines and messages in total
 --follow		Receive until interrupted
 --raw		Print data unchanged, without added newlines
 -0,--null		Treat NUL, not newline, as the end of a line
 -J,--json		Print each line or message as a line of JSON
 --tag		Start each line with "ADDR: "
 -m,--mode	-	Create a path with this mode (default: 0600)
---allow	user	Accept WHO too: a user, a uid, or any
+--allow	user	Accept clients of user WHO: a name, a uid, or any
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with status N on timeout (default: 124)
@@ -988,8 +988,8 @@ help	verb	Explain a verb
         case sock_wait
             echo '#*	address	Addresses of the servers
 --gone		Wait until no ADDR has a server any more
---any		Wait for only one ADDR, whichever comes first
---pid	pid	Exit with status 3 as soon as PID has exited
+--any		Wait for any one ADDR, not for all of them
+--pid	pid	Exit with status 3 when process PID exits
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with status N on timeout (default: 124)
@@ -1009,8 +1009,8 @@ help	verb	Explain a verb
 --	stages	SERVER, then ::: and CMD, run without a shell
 -h,--help		Print help (-h prints a shorter version)'
         case sock_activate
-            echo '#*	address	Addresses to listen at; fd:N passes a listening socket on
---reserve		Keep the TCP port for CMD, which binds it itself
+            echo '#*	address	Addresses to listen on, or fd:N to pass a socket on
+--reserve		Keep the TCP port free until CMD binds it
 -m,--mode	-	Create a path with this mode (default: 0600)
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h prints a shorter version)'
