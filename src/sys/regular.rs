@@ -13,10 +13,11 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::libc::{major, minor};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{Mode, fchmod, umask};
-use nix::sys::uio::{pread, pwrite};
+use nix::sys::uio::pread;
 use nix::unistd::{close, ftruncate, unlink};
 
 use super::fifo::{Seen, behind};
+use super::transfer::write_at;
 
 /// The lowest number of the descriptor that CMD gets. Shells use lower ones.
 const HIGH: i32 = 100;
@@ -89,13 +90,7 @@ pub fn fill(file: impl AsFd, content: &[u8]) -> Result<()> {
     if getrlimit(Resource::RLIMIT_FSIZE)?.0 < content.len() as u64 {
         return Err(Errno::EFBIG);
     }
-    match pwrite(&file, content, 0) {
-        Ok(written) if written == content.len() => Ok(()),
-        outcome => {
-            ftruncate(&file, 0)?;
-            Err(outcome.err().unwrap_or(Errno::ENOSPC))
-        }
-    }
+    write_at(file.as_fd(), 0, content).or_else(|errno| ftruncate(&file, 0).and(Err(errno)))
 }
 
 /// In the child that executes CMD: duplicates a descriptor with a high number, which exec does not close, and closes the
