@@ -12,7 +12,7 @@ use crate::applets::topics::{self, TOPICS};
 use crate::applets::{APPLETS, Applet, Entry, Runs, WORDS, complete, doctor, linked, named};
 use crate::args::synopsis;
 use crate::args::usage::{CommandLine, refuse_detached};
-use crate::exit::{Cause, Exit};
+use crate::exit::{Cause, Exit, bare};
 use crate::output;
 use crate::sys::{fds, file_limit, init};
 
@@ -169,7 +169,9 @@ fn in_verb(verb: &Entry, called: &str, words: &[OsString]) -> Handled {
         Runs::Command | Runs::ByServer => true,
     };
     parse_and_run(verb, called, words).map_err(|error| {
-        let failed = Failed::from(error);
+        let is_worded = bare(&error).is_none();
+        let failed =
+            Failed::from(if is_worded { error } else { error.context(format!("cannot complete {}", verb.name)) });
         let exit = if runs_command { failed.exit.before_command() } else { failed.exit };
         Failed { exit, ..failed }
     })

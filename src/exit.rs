@@ -104,7 +104,7 @@ impl From<Errno> for Exit {
 /// Returns the errno of a failure that has no context yet.
 pub fn bare(error: &Error) -> Option<Errno> {
     let is_worded = error.chain().nth(1).is_some();
-    error.downcast_ref().copied().filter(|_| !is_worded)
+    errno(error.as_ref()).filter(|_| !is_worded)
 }
 
 /// The reason of a failure, as the user reads it.
