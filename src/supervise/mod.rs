@@ -79,6 +79,8 @@ pub struct Supervisor {
     /// The process group of the children, if it is another one.
     leader: Option<i32>,
     running: Vec<i32>,
+    /// Children that were not started by it, which get no signals from it.
+    attended: Vec<i32>,
     plan: Option<Plan>,
     /// Children already reported as out of reach of signals.
     unreached: Vec<i32>,
@@ -110,6 +112,7 @@ impl Supervisor {
             group,
             leader: None,
             running: Vec::new(),
+            attended: Vec::new(),
             plan: limit.start(),
             unreached: Vec::new(),
         })
@@ -188,6 +191,11 @@ impl Supervisor {
         }
         self.running.push(pid);
         Ok(pid)
+    }
+
+    /// Also waits for a child that the caller has started and signals itself.
+    pub fn attend(&mut self, pid: i32) {
+        self.attended.push(pid);
     }
 
     /// Whether a child still runs.
@@ -313,6 +321,7 @@ impl Supervisor {
             match change {
                 Ok(Some((pid, Change::Ended(ended), usage))) => {
                     self.running.retain(|child| *child != pid);
+                    self.attended.retain(|child| *child != pid);
                     if self.running.is_empty() {
                         self.take_terminal();
                     }
@@ -324,7 +333,8 @@ impl Supervisor {
                         return self.stop(signal).map(|()| None);
                     }
                 }
-                Err(errno) if errno != Errno::ECHILD || self.runs() => return Err(errno),
+                // Waiting for the next SIGCHLD would hang.
+                Err(errno) if errno != Errno::ECHILD || self.runs() || !self.attended.is_empty() => return Err(errno),
                 Ok(None) | Err(_) => {
                     self.changed = false;
                     return Ok(None);

@@ -258,6 +258,7 @@ pub const LINES: &[Line] = &[
     line("signal wait USR1 -w 10ms", ""),
     line("signal wait USR1 --ready ../ready -w 10ms", ""),
     line("signal run --ignore INT -- echo in", ""),
+    line("signal run --map USR1= --on 'USR1=: >done' -- sh -c 'kill -USR1 $PPID'", ""),
     line("signal run --map TERM=INT -- sh -c 'echo in; exit 3'", ""),
     line("signal run --kill-tree -- sh -c 'setsid sleep 60 & echo in'", ""),
     line("signal run --kill-tree --max-time 20ms --then TERM:1s --then KILL -- sleep 60", ""),

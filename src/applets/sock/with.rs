@@ -17,7 +17,7 @@ use crate::applets::{Runs, Verb};
 use crate::args::address::{Address, of_listener};
 use crate::args::signals::name;
 use crate::args::timeout::Timeout;
-use crate::exit::{Cause, Exit, Failures, bare};
+use crate::exit::{Cause, Exit, Failures};
 use crate::output;
 use crate::output::notice::Notice;
 use crate::supervise::command::Command;
@@ -139,7 +139,7 @@ struct Hosting {
 impl Hosting {
     /// Starts SERVER.
     fn open(mut claims: Vec<Claim>, server: Command, added: Added, pass: bool) -> Result<Self> {
-        let supervisor = Supervisor::new(Grouping::Own, &Limit::default())?;
+        let mut supervisor = Supervisor::new(Grouping::Own, &Limit::default())?;
         child::adopt_orphans()?;
         let before = procfs::children(own_pid())?;
         let passed = claims.iter_mut().filter(|_| pass).flat_map(|claim| claim.sockets.drain(..));
@@ -154,7 +154,10 @@ impl Hosting {
             if !listeners.is_empty() {
                 match handover::pass(&mut listeners) {
                     Ok(variables) => added.extend(variables),
-                    Err(error) => return Unstarted::Fork(bare(&error).unwrap_or(Errno::EMFILE)),
+                    Err(error) => {
+                        let errno = error.root_cause().downcast_ref::<Errno>();
+                        return Unstarted::Fork(errno.copied().unwrap_or(Errno::EMFILE));
+                    }
                 }
             }
             server.execute(&added)
@@ -163,6 +166,7 @@ impl Hosting {
         drop(reporter);
         let started = begun.map_err(Unstarted::from).and_then(|pid| reports.of_one(pid));
         let pid = started.map_err(|why| server.unstarted(why))?;
+        supervisor.attend(pid);
         Ok(Self { claims, added, listeners, server, supervisor, before, pid, ended: None, stop: None })
     }
 
@@ -273,7 +277,7 @@ impl Hosting {
     /// Asks all processes to exit, and kills the rest. A further signal ends the wait.
     fn close(&mut self) -> Result<()> {
         // Zombies would count as left.
-        self.reap(None)?;
+        let reaped = self.reap(None);
         tree::terminate(&self.before);
         let until = Deadline::after(GRACE);
         while tree::is_left(&self.before) && !until.is_over() {
@@ -283,7 +287,8 @@ impl Hosting {
                 Event::Signal(_) | Event::Ready(_) | Event::Due => {}
             }
         }
-        Ok(tree::kill(&self.before)?)
+        tree::kill(&self.before)?;
+        reaped.map(drop)
     }
 }
 

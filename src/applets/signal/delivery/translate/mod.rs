@@ -260,7 +260,10 @@ impl Translator {
         let shell = &handler.shell;
         let started = child::start(&self.supervisor.how(), || shell.execute(&added));
         match started {
-            Ok(pid) => handler.pid = Some(pid),
+            Ok(pid) => {
+                handler.pid = Some(pid);
+                self.supervisor.attend(pid);
+            }
             Err(why) => output::report(&shell.unstarted(why)),
         }
     }
