@@ -175,7 +175,7 @@ impl Case<'_> {
             (libc::SYS_statfs, ENOENT) if self.line.words.starts_with("sem ") => ENOSYS,
             _ => errno,
         };
-        self.report.err.contains(&format!("({shown:?})"))
+        self.report.err.contains(": cannot ") && self.report.err.contains(&format!("({shown:?})"))
     }
 
     fn writes_to(&self, fd: u64) -> bool {
@@ -202,6 +202,8 @@ impl Case<'_> {
         let verb = self.line.words.strip_prefix("sock ")?.split(' ').next()?;
         let words = |words: &[&str]| Some(words.iter().any(|words| self.report.err.contains(words)));
         match (verb, self.call, errno) {
+            // Another process has removed the stale path, and a socket that is there is a new one.
+            ("with", _, ENOENT) if self.report.err.contains("./s: still a stale socket after 10ms") => Some(true),
             (_, libc::SYS_flock, EAGAIN) => words(&["the directory is still locked", "the directory is locked"]),
             (_, libc::SYS_renameat2, ENOENT) => words(&["another process has just replaced it"]),
             // Another process has removed the path.
@@ -216,8 +218,8 @@ impl Case<'_> {
             ("serve", _, _) if self.report.status == 124 && self.names_cause() => words(&["cannot accept a client"]),
             // A process has the socket.
             ("rm" | "with", libc::SYS_connect, EPROTOTYPE | EPERM) => words(&["it is in use"]),
-            // Another process has removed the stale path, and a socket that is there is a new one.
-            ("with", libc::SYS_unlinkat, ENOENT) => words(&["./s: still a stale socket after 10ms"]),
+            // The peer has closed the connection, and the next read would return EOF.
+            ("call", libc::SYS_sendmsg, EPIPE) => words(&["the server closed the connection"]),
             // No server is there.
             ("wait", libc::SYS_openat | libc::SYS_newfstatat, ENOENT)
             | ("wait", libc::SYS_connect, ECONNREFUSED | EPERM) => {
@@ -362,8 +364,15 @@ impl Case<'_> {
     /// Returns the statuses that an errno may cause.
     fn expected(&self, errno: Errno) -> &'static [i32] {
         let is_own = self.report.did > Some(2);
+        let lookups = [
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_access,
+            libc::SYS_faccessat,
+        ];
         match errno {
             _ if self.call == libc::SYS_execve && self.line.has_status_of_command() => &[126],
+            // The shell is looked up in no other place.
+            _ if lookups.contains(&self.call) && self.report.err.contains("cannot run /bin/sh") => &[126, 127],
             // The disposition of SIGXFSZ is set at the start, and restored right before exec.
             _ if self.call == libc::SYS_rt_sigaction && self.line.has_status_of_command() => &[125, 126],
             EAGAIN | ETIMEDOUT if self.line.has_status_of_command() => &[124, 125],
