@@ -148,6 +148,19 @@ const CRASHES: &[Crash] = &[
         line: line("sock recv ./s -w 10ms", "").next("ipcbox sock recv ./s -w 10ms -E 0; ls -A"),
         holds: prints!(""),
     },
+    // The next server takes the path. A waiting caller is served by it; one that was connected gets 125, the status of CMD,
+    // or 137 because CMD was killed.
+    Crash {
+        line: line("sock serve ./s -c 1 -w 2s -- cat", "rm -f ../status; { s=0; ipcbox sock call ./s hello --await -w 60s >../answer 2>&1 || s=$?; echo $s >../status; } & until grep -q . /proc/$!/task/$!/children; do :; done")
+            .next("ipcbox sock serve ./s -w 9s -- cat & ipcbox sock call ./s next --await -w 9s; echo; until [ -s ../status ]; do :; done; cat ../status; kill $!; wait $!; ls -A"),
+        holds: |report| ["next\n0\n", "next\n125\n", "next\n137\n"].contains(&&*report.after.1),
+    },
+    // The CMD of a killed caller is ended, and the server carries on.
+    Crash {
+        line: line("sock call ./s hello -w 5s", "ipcbox sock serve ./s -- sh -c 'read line; echo $line; [ $line = next ] || exec sleep 60' & until [ -S s ]; do :; done")
+            .next("ipcbox sock call ./s next -w 5s"),
+        holds: prints!("next\n"),
+    },
     // The path of CMD stays, and the next one takes it.
     Crash {
         line: line("sock activate ./s -- true", STALE).next("ipcbox sock activate ./s -- true; ls -A"),
