@@ -288,7 +288,7 @@ impl<'a> Server<'a> {
             Err(errno) if LACKING.contains(&errno) => {
                 let is_helpless = self.pool.is_idle() && self.half_open.is_empty();
                 if is_helpless && errno == Errno::EMFILE {
-                    bail!(Cause::plain(errno));
+                    bail!(Error::from(errno).context("cannot accept a client"));
                 }
                 self.lacking = Some(if is_helpless { Deadline::after(PAUSE) } else { Deadline::Forever });
             }
