@@ -171,7 +171,7 @@ fn in_verb(verb: &Entry, called: &str, words: &[OsString]) -> Handled {
     parse_and_run(verb, called, words).map_err(|error| {
         let is_worded = bare(&error).is_none();
         let failed =
-            Failed::from(if is_worded { error } else { error.context(format!("cannot complete {}", verb.name)) });
+            Failed::from(if is_worded { error } else { error.context(format!("cannot complete '{}'", verb.name)) });
         let exit = if runs_command { failed.exit.before_command() } else { failed.exit };
         Failed { exit, ..failed }
     })
