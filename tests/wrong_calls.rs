@@ -445,7 +445,7 @@ fn option_that_another_needs_is_added() {
             "ipcbox ipcs-lite --leaks --clean -- true",
             0,
         ),
-        ("ipcbox ipcs-lite --clean", 2, "ipcs-lite: --leaks is missing", "add --leaks", 0),
+        ("ipcbox ipcs-lite --clean", 2, "ipcs-lite: --clean needs --leaks", "add --leaks", 0),
         (
             "ipcbox ipcs-lite --leaks true",
             2,
@@ -453,8 +453,8 @@ fn option_that_another_needs_is_added() {
             "ipcbox ipcs-lite --leaks -- true",
             0,
         ),
-        ("ipcbox signal run --then KILL -- true", 125, "signal: --max-time is missing", "add --max-time DURATION", 0),
-        ("ipcbox fifo read log --rm -n", 2, "fifo: --create is missing", "ipcbox fifo read --create log --rm -n", 124),
+        ("ipcbox signal run --then KILL -- true", 125, "signal: --then needs --max-time", "add --max-time DURATION", 0),
+        ("ipcbox fifo read log --rm -n", 2, "fifo: --rm needs --create", "ipcbox fifo read --create log --rm -n", 124),
     ]);
 }
 

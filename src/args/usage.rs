@@ -82,11 +82,29 @@ impl CommandLine<'_> {
         let meant = self.meant(self.guesses(&self.words, &complaint), MOST);
         let line = meant.as_ref().and_then(|guess| self.line(&guess.words));
         let better = meant.and_then(|guess| guess.message);
+        let better = better.or_else(|| self.needing(&complaint));
         let cause = Cause::new(Exit::Usage, better.unwrap_or_else(|| message(&complaint)));
         match line.or_else(|| self.hint(&complaint)) {
             Some(hint) => cause.hint(hint),
             None => cause,
         }
+    }
+
+    /// Returns the message for an option that lacks another one.
+    fn needing(&self, complaint: &Complaint) -> Option<String> {
+        let lacks = |words: &[String]| {
+            let error = (self.parse)(words).err();
+            error.is_some_and(|error| text(&error, ContextKind::InvalidArg) == complaint.arg)
+        };
+        let needed = complaint.arg.starts_with('-') && complaint.kind == ErrorKind::MissingRequiredArgument;
+        let mine = self.words.iter().take_while(|word| *word != "--").count();
+        let mut places = (0..mine).filter(|at| needed && self.words[*at].starts_with('-'));
+        // Without it, and possibly its value, nothing is lacking.
+        let at = places.find(|at| {
+            let without = |count| Guess::replaced(&self.words, *at, count, &[]).words;
+            !lacks(&without(1)) && (*at + 1 >= mine || !lacks(&without(2)))
+        })?;
+        Some(format!("{} needs {}", plain(&self.words[at]), plain(complaint.arg)))
     }
 
     /// Returns the corrected line, if the parser accepts it.

@@ -119,7 +119,13 @@ pub struct Step {
 /// The reason, as text for the user.
 pub fn step(text: &str) -> Result<Step, String> {
     let (signal, grace) = match text.split_once(':') {
-        Some((signal, grace)) => (signal, duration::parse(grace)?),
+        Some((signal, grace)) => {
+            let grace = duration::parse(grace).map_err(|words| match duration::parse(signal) {
+                Ok(_) if signals::parse(grace).is_ok() => format!("the signal comes first, as in {grace}:{signal}"),
+                _ => words,
+            });
+            (signal, grace?)
+        }
         None => (text, GRACE),
     };
     Ok(Step { signal: signals::parse(signal)?, grace })

@@ -196,7 +196,7 @@ fn rm_removes_only_what_this_call_created() {
     read.signal(Signal::SIGTERM);
     assert_eq!(read.code(), 143);
     assert_eq!(fs::read_to_string(&f).unwrap(), "mine");
-    world.call("fifo read g --rm").fails(2, "--create is missing");
+    world.call("fifo read g --rm").fails(2, "--rm needs --create\nhint: ipcbox fifo read --create g --rm\n");
 }
 
 #[test]

@@ -149,7 +149,9 @@ fn wrong_serve_call_takes_no_line() {
     world.call("fifo serve f true").fails(2, "the command goes after '--'");
     world.call("fifo serve none -- true").fails(3, "cannot serve none: no such FIFO (ENOENT)");
     world.call("fifo serve f -j 0 -- true").fails(2, "expected a number");
-    world.call("fifo serve f --rm -- true").fails(2, "--create is missing");
+    world
+        .call("fifo serve f --rm -- true")
+        .fails(2, "--rm needs --create\nhint: ipcbox fifo serve --create f --rm -- true\n");
     world.call("fifo read f -n").stdout("x\n").ok();
     let server = served(&world, "", &["true"]);
     let words = "another server, or a reader with --count, uses the FIFO (EAGAIN)";

@@ -133,7 +133,8 @@ fn contradictory_options_are_refused() {
         ("--on TERM=true --on TERM=false", "--on names TERM twice"),
         ("--parent-death 0", "1 to 64"),
         ("--max-time 1y", "no fixed length"),
-        ("--then KILL", "--max-time"),
+        ("--then KILL", "--then needs --max-time\nhint: add --max-time DURATION\n"),
+        ("--max-time 1 --then 5s:TERM", "--then '5s:TERM': the signal comes first, as in TERM:5s\n"),
     ] {
         world.call(&format!("signal run {words} -- true")).fails(125, printed);
     }

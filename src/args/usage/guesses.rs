@@ -85,7 +85,22 @@ impl CommandLine<'_> {
             guesses.push(Guess::replaced(words, at, 0, &["--"]).because(AFTER_DASHES));
         }
         guesses.retain(|guess| (self.parse)(&guess.words).is_ok());
+        if self.is_sock() && ["CMD", "SERVER"].contains(&plain(arg)) {
+            guesses.extend(self.dashed(words));
+        }
         guesses
+    }
+
+    /// Returns the line with the missing `--` after the addresses of a server.
+    fn dashed(&self, words: &[String]) -> Option<Guess> {
+        let is_address = |word: &str| {
+            let known = ["unix:", "dgram:", "seqpacket:", "tcp:", "udp:", "fd:", "@"];
+            known.iter().any(|known| word.starts_with(known))
+        };
+        let places = (1..words.len()).filter(|at| !words[*at].starts_with('-') && !is_address(&words[*at]));
+        let guess = |at| Guess::replaced(words, at, 0, &["--"]).because(AFTER_DASHES);
+        let mut guesses = places.map(guess);
+        guesses.find(|guess| (self.parse)(&guess.words).is_ok()).filter(|_| !words.contains(&"--".into()))
     }
 
     fn wrong_value(&self, words: &[String], complaint: &Complaint) -> Vec<Guess> {
@@ -97,6 +112,9 @@ impl CommandLine<'_> {
         }
         if let Some(signal) = value.strip_prefix('-').filter(|word| arg == "SIG" && signals::parse(word).is_ok()) {
             return vec![guess(signal).because(without_dash(signal))];
+        }
+        if arg == "ADDR" && value == ":::" {
+            return self.dashed(words).into_iter().collect();
         }
         if arg == "ADDR" {
             // A name before a port can be an address of its own.
