@@ -233,16 +233,15 @@ fn json_names_the_sender() {
 fn all_addresses_are_received_from() {
     let world = World::new();
     let call = world.call("sock recv ./s dgram:m seqpacket:q -c 4 --tag").start().blocked_in(libc::SYS_ppoll);
-    send_messages(&world, "dgram:m", &[b"message"]);
+    // A line without a tag could pretend to be of another address.
+    send_messages(&world, "dgram:m", &[b"message\n./s: three"]);
     send_messages(&world, "seqpacket:q", &[b"packet"]);
     client(&world, "./s").write_all(b"one\ntwo\n").unwrap();
     let (status, text, _) = output_of(call);
     let mut found = lines(text.as_bytes());
     found.sort_unstable();
-    assert_eq!(
-        (status, found),
-        (0, vec!["./s: one".into(), "./s: two".into(), "dgram:m: message".into(), "seqpacket:q: packet".into()])
-    );
+    let expected = ["./s: one", "./s: two", "dgram:m: ./s: three", "dgram:m: message", "seqpacket:q: packet"];
+    assert_eq!((status, found), (0, expected.map(String::from).into()));
     assert!(["s", "m", "q"].iter().all(|name| !world.dir().join(name).exists()));
 }
 
@@ -491,6 +490,10 @@ fn address_that_is_taken_is_status_4() {
     world.call("sock recv ./file").fails(4, "the path is a regular file, not a socket");
     world.call("sock recv none/s").fails(3, "the parent directory does not exist");
     world.call("sock recv ./s --raw --tag").fails(2, "--raw");
+    // No client may take the port before the call fails.
+    world
+        .call("sock recv udp:localhost:0 --allow root")
+        .fails(2, "UDP does not report the user of a sender\nhint: use");
     world.call("sock recv tcp:0.0.0.0:0").fails(2, "other hosts can connect to 0.0.0.0\nhint: add --allow any");
     world.call("sock recv fd:77").fails(3, "cannot listen on fd:77: the descriptor is not open (EBADF)");
     world.shell("exec ipcbox sock recv ./s >&-").fails(1, "cannot write to standard output: bad file descriptor");
@@ -552,7 +555,7 @@ fn other_user_is_refused_unless_allowed() {
         let (child, address) = receiving(&world, form, "-m 0666 -c 1");
         let sends = || world.call("sock send --foreign").arg(&address).arg("theirs").user(stranger).output();
         sends();
-        let words = format!("it belongs to uid {stranger}");
+        let words = format!("access is not allowed for uid {stranger}");
         world.call("sock send").arg(&address).arg("mine").ok();
         let (status, text, message) = output_of(child);
         assert_eq!((status, text.as_str()), (0, "mine\n"), "{form}: {message}");

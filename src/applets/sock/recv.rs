@@ -100,8 +100,8 @@ impl Recv {
         let (mode, is_open) = (self.access.bits(), self.access.is_any());
         let opening = Opening { mode, is_open, takes_files: false, timeout: Some(&self.timeout) };
         let listeners = listener::open(&to_open, &opening)?;
-        self.print_ports(&listeners);
         let gate = self.access.gate(&listeners)?;
+        self.print_ports(&listeners);
         let is_alone =
             self.count.is_none() && !self.follow && connections.len() + usize::from(!listeners.is_empty()) < 2;
         let layout = Rendering { framing: self.framing(), is_tagged: self.tag, is_alone };

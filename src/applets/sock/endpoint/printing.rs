@@ -54,7 +54,11 @@ impl Rendering {
     pub fn message(self, address: &OsStr, origin: &Origin, data: &[u8]) -> Vec<u8> {
         match self.framing {
             Framing::Json => object(&head(address, origin), data).into_bytes(),
-            Framing::Ended(end) => [&self.tag(address)[..], data, &[end]].concat(),
+            Framing::Ended(end) => {
+                // Each line has the tag: a line without it could pretend to come from another address.
+                let tag = self.tag(address);
+                data.split(|byte| *byte == end).flat_map(|line| [&tag[..], line, &[end]].concat()).collect()
+            }
             Framing::Raw => [&self.tag(address)[..], data].concat(),
         }
     }
