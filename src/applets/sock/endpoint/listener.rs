@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
+use nix::unistd::getpid;
 
 use super::{addresses, explain_refusal, inherited};
 use crate::args::address::{Address, Endpoint, Host};
@@ -241,7 +242,12 @@ fn with_port(address: &Address, port: u16) -> OsString {
 
 /// Returns the failure on an address that a live process has.
 pub fn used(users: &[User]) -> Cause {
-    let by = users::list(users).map_or_else(String::new, |users| format!(" by {users}"));
+    let own = Some(getpid().as_raw());
+    let by = match users::list(users) {
+        _ if users.iter().any(|user| user.pid() == own) => " by this call (address given twice?)".into(),
+        Some(users) => format!(" by {users}"),
+        None => String::new(),
+    };
     Cause::from_errno(Errno::EADDRINUSE, format!("it is in use{by}")).exit(Exit::Exists)
 }
 
