@@ -6,9 +6,10 @@ use std::os::unix::net::{UnixDatagram, UnixListener};
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::libc;
+use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 
-use super::stale;
+use super::{serve, stale};
 use crate::support::{World, skip};
 
 #[test]
@@ -39,6 +40,18 @@ fn live_socket_is_removed_only_by_force() {
     listener.set_nonblocking(true).unwrap();
     assert!(listener.accept().is_err());
     drop(datagrams);
+}
+
+#[test]
+fn name_needs_no_removal() {
+    let world = World::new();
+    let (server, address) = serve(&world, "name", "", &["cat"]);
+    let words = "(ENOENT)\nhint: stop its server: a name has no file, and disappears with its server\n";
+    world.call("sock rm").arg(&address).fails(3, words);
+    world.call("sock rm --missing-ok").arg(&address).ok();
+    server.signal(Signal::SIGTERM);
+    server.end();
+    world.call("sock rm").arg(&address).fails(3, "no such socket (ENOENT)\n");
 }
 
 #[test]
@@ -190,7 +203,7 @@ fn address_in_place_of_a_path_is_explained() {
         for (address, words) in [
             ("unix:./s", "(ENOENT)\nhint: use ./s\n"),
             ("dgram:a b", "no such socket (ENOENT)\nhint: use 'a b'\n"),
-            ("@x", "hint: stop its server: the name of an abstract socket disappears with it\n"),
+            ("@x", "hint: stop its server: a name has no file, and disappears with its server\n"),
             ("seqpacket:@x", "hint: stop its server"),
         ] {
             world.call("sock rm").args(options).arg(address).fails(3, words);

@@ -18,7 +18,7 @@ fn missing_server_is_status_3() {
     stale(&world.dir().join("stale"));
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let name = world.name("missing");
-    world.file("known.sock", "");
+    stale(&world.dir().join("known.sock"));
     for (address, words) in [
         ("./none", "no such socket (ENOENT)"),
         ("none/s", "the parent directory does not exist (ENOENT)"),
@@ -35,7 +35,7 @@ fn missing_server_is_status_3() {
     }
     let call = world.call("sock connect").arg(format!("seqpacket:@{name}"));
     call.args(["--", "true"]).fails(125, "no server (ECONNREFUSED)");
-    world.call("sock connect ./known.sock").fails(4, "regular file");
+    world.call("sock connect ./known.sock").fails(3, "the socket is stale");
     world.call("sock connect tcp:nothing.invalid:1 -n").fails(124, "the host was not looked up at once");
 }
 

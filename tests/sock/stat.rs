@@ -226,7 +226,7 @@ fn path_without_a_process_is_stale() {
 fn wrong_address_is_reported() {
     let world = World::new();
     world.file("file", "");
-    world.file("known.sock", "");
+    stale(&world.dir().join("known.sock"));
     let _listener = UnixListener::bind(world.dir().join("s")).unwrap();
     let _dgram = UnixDatagram::bind(world.dir().join("d")).unwrap();
     symlink("s", world.dir().join("link")).unwrap();

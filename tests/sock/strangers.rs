@@ -42,11 +42,35 @@ fn other_user_is_refused_unless_allowed() {
             world.call("sock call").arg(&address).stdout("0\n").ok();
             server.signal(Signal::SIGTERM);
             let output = server.end();
-            let words = format!("sock: cannot accept a client at {address}: it belongs to uid {stranger} (pid ");
+            let words =
+                format!("sock: cannot accept a client at {address}: access is not allowed for uid {stranger} (pid ");
             let refused = lines(&output.stderr).iter().filter(|line| line.starts_with(&words)).count();
             assert_eq!((output.status.code(), refused), (Some(0), if is_allowed { 0 } else { 2 }), "{form} {options}");
         }
     }
+}
+
+#[test]
+fn refused_client_hints_at_the_option_of_the_server() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else { return };
+    let hint = format!("hint: start the server with --allow {stranger} if it refuses your user\n");
+    let (_server, address) = serve(&world, "path", "-m 666", &["cat"]);
+    for client in ["connect", "send"] {
+        // There is input until the connection is lost.
+        let line = format!("yes | ipcbox sock {client} {address}");
+        let refused = world.shell(&line).user(stranger);
+        refused.fails(3, &hint);
+    }
+    let packets = world.call("sock recv seqpacket:./q -m 666 --follow").start();
+    eventually("it listens", || world.dir().join("q").exists());
+    world.shell("yes | ipcbox sock send seqpacket:./q --lines").user(stranger).fails(3, &hint);
+    packets.signal(Signal::SIGTERM);
+    packets.end();
+    // A server of the same user has another reason.
+    let (_closing, address) = serve(&world, "abstract", "", &["true"]);
+    let output = world.shell(&format!("yes | ipcbox sock send {address}")).output();
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("hint"));
 }
 
 #[test]
@@ -80,7 +104,7 @@ s.sendto(sys.argv[1].encode(), 'd')";
     world.program("python3").args(["-c", send, "ours"]).ok();
     let output = server.end();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "ours");
-    let words = format!("cannot accept a datagram at dgram:./d: it belongs to uid {stranger} (pid ");
+    let words = format!("cannot accept a datagram at dgram:./d: access is not allowed for uid {stranger} (pid ");
     assert!(lines(&output.stderr).concat().contains(&words));
 }
 

@@ -16,8 +16,8 @@ use crate::objects::remove::refused;
 use crate::objects::users;
 use crate::output::notice::Notice;
 use crate::sys::deadline::Deadline;
-use crate::sys::socket::Type;
 use crate::sys::socket::takeover::{PATIENCE, Refused, remove};
+use crate::sys::socket::{self, Peer, Type};
 use crate::text::quote;
 
 /// A socket file is stale if no process has the socket open, for example because its server was killed.
@@ -62,7 +62,7 @@ ipcbox sock rm ./db.sock --missing-ok
             };
             let cause = match remove(path, self.force, deadline, waits) {
                 Ok(()) => return Ok(()),
-                Err(Refused::Failed(Errno::ENOENT)) => match address(path) {
+                Err(Refused::Failed(Errno::ENOENT)) => match address(path, self.missing_ok) {
                     None if self.missing_ok => return Ok(()),
                     None => explain_path(path, Errno::ENOENT),
                     Some(hint) => explain_path(path, Errno::ENOENT).hint(hint),
@@ -74,13 +74,16 @@ ipcbox sock rm ./db.sock --missing-ok
     }
 }
 
-/// Returns the hint for an address in place of a path.
-fn address(path: &Path) -> Option<String> {
+/// Returns the hint for an address in place of a path. If the path may be missing, a live name is no reason to fail.
+fn address(path: &Path, may_be_missing: bool) -> Option<String> {
     let text = path.as_os_str().as_bytes();
     match Address::parse(path.into()).ok()?.endpoint() {
         Endpoint::Path(_, inner) if inner != path => Some(format!("use {}", quote(&inner.display().to_string()))),
-        Endpoint::Abstract(..) if text.contains(&b'@') => {
-            Some("stop its server: the name of an abstract socket disappears with it".into())
+        Endpoint::Abstract(kind, name)
+            if text.contains(&b'@')
+                || !may_be_missing && socket::accepts(*kind, &Peer::Abstract(name)) != Err(Errno::ECONNREFUSED) =>
+        {
+            Some("stop its server: a name has no file, and disappears with its server".into())
         }
         _ => None,
     }

@@ -8,6 +8,7 @@ use anyhow::{Context, Error, Result, bail};
 use clap::Args;
 
 use super::endpoint::lookout::{Awaited, Lookout, Which, late};
+use super::endpoint::no_server_yet;
 use crate::applets::{Runs, Verb};
 use crate::args::address::{Address, Endpoint, of_server};
 use crate::args::signals::name;
@@ -95,7 +96,11 @@ impl Wait {
         let mut lookout = Lookout::new(&self.addresses, Awaited { gone: self.gone, any: self.any });
         let mut notice = Notice::verbose(timeout, || {
             let names: Vec<String> = self.addresses.iter().map(Address::to_string).collect();
-            let state = if self.gone { "a server accepts" } else { "no server yet" };
+            let state = match &self.addresses[..] {
+                _ if self.gone => "a server accepts".into(),
+                [address] => no_server_yet(address),
+                _ => "no server yet".into(),
+            };
             format!("{}: {state}", names.join(", "))
         });
         loop {

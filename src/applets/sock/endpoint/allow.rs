@@ -78,7 +78,7 @@ impl Access {
         for listener in listeners.iter().filter(|listener| listener.inet.is_some()) {
             let context = || format!("cannot find out the users of clients at {}", listener.shown.display());
             if listener.kind == Type::Dgram {
-                let cause = Cause::new(Exit::Usage, "UDP does not show them").hint("use --allow any");
+                let cause = Cause::new(Exit::Usage, "UDP does not report the user of a sender").hint("use --allow any");
                 return Err(cause).with_context(context);
             }
             gate.diag = Some(Diag::open(Type::Stream).with_context(context)?);
@@ -160,7 +160,7 @@ impl Gate {
         match origin.uid {
             Some(uid) => self.allows(uid, origin.pid)?,
             None if self.is_any => {}
-            None => return Err(Cause::new(Exit::Denied, "its user is unknown")),
+            None => return Err(Cause::new(Exit::Denied, "the user is unknown")),
         }
         Ok(origin)
     }
@@ -170,7 +170,7 @@ impl Gate {
             return Ok(());
         }
         let pid = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
-        let cause = Cause::new(Exit::Denied, format!("it belongs to {}{pid}", user(uid)));
+        let cause = Cause::new(Exit::Denied, format!("access is not allowed for {}{pid}", user(uid)));
         Err(cause.hint(format!("use --allow {uid} to accept it")))
     }
 }
@@ -189,6 +189,6 @@ fn owner(diag: &Diag, connection: &OwnedFd) -> Result<u32, Cause> {
     // A socket that its process has closed reads as that of root.
     match find().map_err(Cause::plain)?.filter(|socket| socket.inode != 0) {
         Some(socket) => Ok(socket.uid),
-        None => Err(Cause::new(Exit::Denied, "its user is unknown, because the client has closed the connection")),
+        None => Err(Cause::new(Exit::Denied, "the user is unknown, because the client has closed the connection")),
     }
 }

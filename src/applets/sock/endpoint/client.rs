@@ -10,7 +10,7 @@ use clap::Args;
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
-use super::{addresses, directory, explain_path, inherited, missing, not_a_socket, or_file, servers};
+use super::{addresses, directory, explain_path, inherited, missing, no_server_yet, not_a_socket, or_file, servers};
 use crate::args::address::{Address, Endpoint, Host};
 use crate::args::creating::user;
 use crate::args::timeout::Timeout;
@@ -95,7 +95,8 @@ impl Client<'_> {
             }
             if is_last {
                 let (still, after) = (self.timeout.still(), self.timeout.after());
-                bail!(self.timeout.expired(format!("{still} no server{after}").trim_start()));
+                let cause = self.timeout.expired(format!("{still} no server{after}").trim_start());
+                bail!(or_file(cause, self.address));
             }
             // A file that comes between this attempt and the watch is found by the next attempt.
             let was_watched = watch.take();
@@ -103,7 +104,7 @@ impl Client<'_> {
                 watch = self.watch();
             }
             if watch.is_none() {
-                known.notice(self, || "no server yet".into()).begin(deadline);
+                known.notice(self, || no_server_yet(self.address)).begin(deadline);
                 if let Some(watch) = was_watched {
                     // No event comes if the path leads to another directory, for example because a link in it was
                     // replaced.

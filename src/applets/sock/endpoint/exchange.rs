@@ -13,6 +13,7 @@ use nix::errno::Errno;
 
 use super::client::Connection;
 use super::direction::{Direction, Phase};
+use super::or_refused;
 use super::sight::Sight;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
@@ -327,13 +328,18 @@ impl Exchange<'_> {
         cause.note(&format!("{} sent", self.moved()))
     }
 
+    /// Adds the hint to the loss of a connection on which the server has sent nothing.
+    fn or_refused(&self, cause: Cause) -> Cause {
+        if self.is_tcp || self.is_shared || self.reply.moved > 0 { cause } else { or_refused(cause, self.socket) }
+    }
+
     fn cause(&self, errno: Option<Errno>) -> Cause {
         let after = format!("after {}{}", self.moved(), self.words);
         let lost = |errno, words: &str| Cause::from_errno(errno, format!("{words} {after}")).exit(Exit::Missing);
         match errno {
-            None => Cause::new(Exit::Missing, format!("the peer closed the connection {after}")),
-            Some(errno @ Errno::EPIPE) => lost(errno, "the peer closed the connection"),
-            Some(errno @ Errno::ECONNRESET) => lost(errno, "the peer reset the connection"),
+            None => self.or_refused(Cause::new(Exit::Missing, format!("the peer closed the connection {after}"))),
+            Some(errno @ Errno::EPIPE) => self.or_refused(lost(errno, "the peer closed the connection")),
+            Some(errno @ Errno::ECONNRESET) => self.or_refused(lost(errno, "the peer reset the connection")),
             Some(errno) if LOST.contains(&errno) => lost(errno, "the peer stopped answering"),
             Some(errno) => Cause::plain(errno),
         }

@@ -12,7 +12,7 @@ use anyhow::{Error, Result, bail};
 use nix::errno::Errno;
 
 use super::client::{FAR, FIRST, NEAR, wrong_type};
-use super::{addresses, directory, explain_path, not_a_socket, servers};
+use super::{addresses, directory, explain_path, not_a_socket, or_file, servers};
 use crate::args::address::{Address, Endpoint, Host};
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit, Failures};
@@ -152,15 +152,15 @@ impl<'a> Lookout<'a> {
 /// Returns the failure that a server was not as awaited in time.
 pub fn late(address: &Address, seen: Presence, timeout: &Timeout) -> Error {
     let (still, after) = (timeout.still(), timeout.after());
-    let words = match seen {
-        Presence::Lacks(words) => format!("{still} {words}{after}").trim_start().to_owned(),
+    let cause = match seen {
+        Presence::Lacks(words) => or_file(timeout.expired(format!("{still} {words}{after}").trim_start()), address),
         Presence::Accepts | Presence::Accepted => {
             let by = if timeout.is_silent() { None } else { users::list(&servers(address)) };
             let by = by.map_or_else(String::new, |users| format!(": {users}"));
-            format!("a server{still} accepts{after}{by}")
+            timeout.expired(format!("a server{still} accepts{after}{by}"))
         }
     };
-    Error::from(timeout.expired(words)).context(cannot(address))
+    Error::from(cause).context(cannot(address))
 }
 
 /// Returns the context of a failure.

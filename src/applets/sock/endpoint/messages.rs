@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use nix::errno::Errno;
 
 use super::client::{Client, Connection, FIRST, NEAR};
-use super::missing;
+use super::{missing, or_refused};
 use crate::args::address::{Endpoint, Host};
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, sysctl};
@@ -133,11 +133,15 @@ impl<'a> Messages<'a> {
         match errno {
             Errno::ECONNREFUSED if self.is_udp => missing(errno, "no server listens on this port"),
             Errno::ECONNREFUSED => missing(errno, "no process has the socket any more"),
-            Errno::EPIPE => missing(errno, "the peer closed the connection"),
-            Errno::ECONNRESET => missing(errno, "the peer reset the connection"),
+            Errno::EPIPE => self.or_refused(missing(errno, "the peer closed the connection")),
+            Errno::ECONNRESET => self.or_refused(missing(errno, "the peer reset the connection")),
             Errno::EMSGSIZE => self.too_long(length as u64),
             errno => Cause::plain(errno),
         }
+    }
+
+    fn or_refused(&self, cause: Cause) -> Cause {
+        if self.connection.is_shared { cause } else { or_refused(cause, &self.connection.socket) }
     }
 
     /// Ends sending. `ends`: an inherited connection is half-closed.

@@ -39,7 +39,7 @@ use crate::sys::fifo::{self, Kind};
 use crate::sys::holders::Holder;
 use crate::sys::socket::hosts::{self, Unresolved};
 use crate::sys::socket::takeover::{PATIENCE, Refused};
-use crate::sys::socket::{Type, reached, type_of};
+use crate::sys::socket::{self, Type, reached, type_of};
 use crate::text::quote;
 
 /// Explains a failed call on the file of a socket.
@@ -168,11 +168,37 @@ pub fn inherited(number: i32) -> Result<OwnedFd, Cause> {
     type_of(&socket).map(|_| socket).map_err(not_one)
 }
 
-/// Adds the hint to a failure on a name that a file has.
+/// Adds the hint to a failure on a name that the file of a socket has.
 pub fn or_file(cause: Cause, address: &Address) -> Cause {
+    match file_of(address) {
+        Some(path) => cause.hint(format!("use {path} for the file")),
+        None => cause,
+    }
+}
+
+/// Returns the state of an address without a server.
+pub fn no_server_yet(address: &Address) -> String {
+    let file = file_of(address).map(|path| format!(" (use {path} for the file)"));
+    format!("no server yet{}", file.unwrap_or_default())
+}
+
+/// Returns the path of the socket that has the text of a name, if there is one.
+fn file_of(address: &Address) -> Option<String> {
     let typed = address.typed();
-    let is_path = !typed.as_bytes().contains(&b'@') && fifo::look(Path::new(typed)).is_ok();
-    if is_path { cause.hint(format!("use {} for the file", quote(&format!("./{address}")))) } else { cause }
+    let is_name = matches!(address.endpoint(), Endpoint::Abstract(..)) && !typed.as_bytes().contains(&b'@');
+    let is_socket = || fifo::look(Path::new(typed)).is_ok_and(|seen| seen.kind == Kind::Socket);
+    (is_name && is_socket()).then(|| quote(&format!("./{address}")))
+}
+
+/// Adds the hint to the loss of a connection to a unix server, which may refuse the users that it does not know.
+pub fn or_refused(cause: Cause, socket: &OwnedFd) -> Cause {
+    let own = geteuid();
+    match socket::credentials(socket) {
+        Ok(server) if !own.is_root() && server.uid != own.as_raw() => {
+            cause.hint(format!("start the server with --allow {own} if it refuses your user"))
+        }
+        _ => cause,
+    }
 }
 
 /// Returns the processes that have the server's socket open, as far as they can be inspected.
