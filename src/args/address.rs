@@ -19,7 +19,7 @@ use clap::builder::{OsStringValueParser, TryMapValueParser, TypedValueParser};
 
 use super::numbers::digits;
 use crate::sys::socket::{ABSTRACT_MAX, Type};
-use crate::text::{NAME_MAX, in_home, is_name, quote};
+use crate::text::{NAME_MAX, in_home, is_name, nearest, quote};
 
 /// The longest host name, in bytes.
 const HOST_MAX: usize = 253;
@@ -203,6 +203,9 @@ fn endpoint(text: &[u8]) -> Result<Endpoint, NoAddress> {
             b"fd" => return inherited(&whole[3..]),
             _ => {}
         }
+        if let Some(misspelt) = misspelt(prefix, &String::from_utf8_lossy(rest)) {
+            return Err(misspelt);
+        }
     }
     if let Some((scheme, _)) = whole.split_once("://") {
         return Err(url(scheme, &whole));
@@ -217,6 +220,25 @@ fn endpoint(text: &[u8]) -> Result<Endpoint, NoAddress> {
         _ if whole.contains(':') => with_colon(&whole),
         _ => name(&whole),
     }
+}
+
+/// Refuses a scheme that is nearly one of ours, or that other programs use, if the rest fits. A path in a directory
+/// `x:` is only refused where `x:` can hardly be a name, as in `stream:./x`.
+fn misspelt(scheme: &[u8], rest: &str) -> Option<NoAddress> {
+    let ours = match scheme {
+        b"stream" | b"sock" | b"socket" | b"local" | b"file" => "unix",
+        b"datagram" => "dgram",
+        b"packet" => "seqpacket",
+        b"inet" => "tcp",
+        _ => nearest(std::str::from_utf8(scheme).ok()?, &["unix", "dgram", "seqpacket", "tcp", "udp"])?,
+    };
+    let meant = format!("{ours}:{rest}");
+    let is_place = rest.starts_with(['.', '/', '@']) || !rest.contains('/') && digits(rest).is_none();
+    let fits = match endpoint(meant.as_bytes()).ok()? {
+        Endpoint::Path(..) | Endpoint::Abstract(..) => is_place && !rest.starts_with("//"),
+        _ => true,
+    };
+    fits.then(|| expected().meant(meant))
 }
 
 fn split(text: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
@@ -252,6 +274,7 @@ fn inet(kind: Type, prefix: &str, text: &str) -> Result<Endpoint, NoAddress> {
         let prefix = if prefix.is_empty() { "tcp:" } else { prefix };
         format!("{prefix}{host}:{port}")
     };
+    let write = |host: &str, port: &str| format!("write {}", quote(&meant(host, port)));
     if let Some(rest) = text.strip_prefix("//") {
         return Err(no(format!("{prefix}// is not an address")).meant(format!("{prefix}{rest}")));
     }
@@ -263,6 +286,7 @@ fn inet(kind: Type, prefix: &str, text: &str) -> Result<Endpoint, NoAddress> {
         None => match text.rsplit_once(':') {
             Some((host, port)) => (host, port),
             None if digits(text).is_some() => return Err(no("expected HOST:PORT").meant(meant("localhost", text))),
+            None if is_host(text) => return Err(no("expected HOST:PORT").use_line(write(text, "PORT"))),
             None => return Err(no("expected HOST:PORT")),
         },
     };
@@ -270,7 +294,12 @@ fn inet(kind: Type, prefix: &str, text: &str) -> Result<Endpoint, NoAddress> {
     let Some(number) = number else {
         let words = no_port(port);
         let is_service = port.starts_with(|c: char| c.is_ascii_alphabetic()) && is_host(port);
-        return Err(if is_service { words.use_line(format!("getent services {port}")) } else { words });
+        let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
+        return Err(match host {
+            _ if is_service => words.use_line(format!("getent services {port}")),
+            host if is_number && (is_host(host) || text.starts_with('[')) => words.use_line(write(host, "PORT")),
+            _ => words,
+        });
     };
     let host = match host {
         "" => return Err(no("the host is empty").meant(meant("localhost", port))),
@@ -284,7 +313,8 @@ fn inet(kind: Type, prefix: &str, text: &str) -> Result<Endpoint, NoAddress> {
         _ if host.eq_ignore_ascii_case("localhost") => Host::Localhost,
         _ if host.bytes().all(|byte| byte == b'.' || byte.is_ascii_digit()) => {
             let four = host.parse::<Ipv4Addr>();
-            Host::Number(four.map_err(|_| no("expected an IPv4 address of four numbers from 0 to 255"))?.into())
+            let words = || no("expected an IPv4 address of four numbers from 0 to 255").use_line(write("HOST", port));
+            Host::Number(four.map_err(|_| words())?.into())
         }
         _ if is_host(host) => Host::Name(host.to_owned()),
         _ => return Err(no(format!("'{host}' is not a valid host name"))),
@@ -293,7 +323,10 @@ fn inet(kind: Type, prefix: &str, text: &str) -> Result<Endpoint, NoAddress> {
 }
 
 fn no_port(text: &str) -> NoAddress {
-    no(format!("'{text}' is not a port from 0 to 65535"))
+    match text {
+        "" => no("expected a port after the host, as in 127.0.0.1:80"),
+        text => no(format!("'{text}' is not a port from 0 to 65535")),
+    }
 }
 
 fn six() -> NoAddress {
@@ -332,7 +365,7 @@ fn name(text: &str) -> Result<Endpoint, NoAddress> {
             Err(expected().meant(format!("tcp:localhost:{text}")))
         }
         all if all.iter().all(u8::is_ascii_digit) => Err(no_port(text)),
-        _ if text.parse::<Ipv4Addr>().is_ok() => Err(no("expected a port after the host, as in 127.0.0.1:80")),
+        _ if text.parse::<Ipv4Addr>().is_ok() => Err(no_port("").use_line(format!("write tcp:{text}:PORT"))),
         name if is_name(name) && name.len() > NAME_MAX => {
             Err(no(format!("a name has at most {NAME_MAX} bytes, not {}", name.len())))
         }
