@@ -259,8 +259,7 @@ impl Paint {
 /// # Errors
 /// `EBADF`: it is closed, or open for reading only.
 pub fn require() -> anyhow::Result<()> {
-    let cause = |errno| Cause::plain(errno).hint("add >/dev/null to discard the output");
-    fds::can_write(fds::stdout()).map_err(cause).context("cannot write to standard output")
+    fds::can_write(fds::stdout()).context("cannot write to standard output")
 }
 
 /// Writes all bytes to standard output. If the reader has closed it, SIGPIPE kills the process, as any filter.
