@@ -303,7 +303,7 @@ fn inet(kind: Type, prefix: &str, text: &str) -> Result<Endpoint, NoAddress> {
     };
     let host = match host {
         "" => return Err(no("the host is empty").meant(meant("localhost", port))),
-        "*" => return Err(no("the host is *").meant(meant("0.0.0.0", port))),
+        "*" => return Err(no("'*' is not a host").meant(meant("0.0.0.0", port))),
         _ if text.starts_with('[') && host.contains('%') => return Err(no("a zone such as %eth0 is not supported")),
         _ if text.starts_with('[') => Host::Number(host.parse::<Ipv6Addr>().map_err(|_| six())?.into()),
         _ if host.contains(':') => {

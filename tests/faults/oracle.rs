@@ -208,7 +208,7 @@ impl Case<'_> {
             // Another process has removed the stale path, and a socket that is there is a new one.
             ("with", _, ENOENT) if self.report.err.contains("./s: still a stale socket after 10ms") => Some(true),
             (_, libc::SYS_flock, EAGAIN) => words(&["the directory is still locked", "the directory is locked"]),
-            (_, libc::SYS_renameat2, ENOENT) => words(&["another process has just replaced it"]),
+            (_, libc::SYS_renameat2, ENOENT) => words(&["another process has just replaced the socket"]),
             // Another process has removed the path.
             ("recv" | "serve" | "with", libc::SYS_newfstatat, ENOENT) => {
                 Some(self.report.status == self.usual.done.status)

@@ -167,7 +167,7 @@ fn new_server_is_never_removed() {
         let output = rm.end();
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(i32::from(is_in_time)), "{message}");
-        assert!(!is_in_time || message.contains("another process has just replaced it"), "{message}");
+        assert!(!is_in_time || message.contains("another process has just replaced the socket"), "{message}");
         assert_eq!(fs::symlink_metadata(&path).unwrap().ino(), inode);
         assert!(!world.dir().join(".s.new").exists());
         drop(server);

@@ -189,7 +189,8 @@ fn server_of_another_user_is_refused() {
     let pid = server.pid();
     let name = format!("@{}", world.name("").trim_end_matches('-'));
     for address in ["./s", &name] {
-        let words = format!("the server belongs to uid {stranger} (pid {pid})\nhint: add --foreign to accept it\n");
+        let words =
+            format!("the server belongs to uid {stranger} (pid {pid})\nhint: add --foreign to accept this server\n");
         world.call("sock connect").arg(address).fails(5, &words);
     }
     world.call("sock connect ./s --foreign -- true").ok();
@@ -217,8 +218,10 @@ while True:
     let server = world.program("python3").args(["-c", script]).user(stranger).start();
     eventually("the server is bound", || world.dir().join("ready").exists());
     let address = format!("dgram:@{name}");
-    let words =
-        format!("the server belongs to uid {stranger} (pid {})\nhint: add --foreign to accept it\n", server.pid());
+    let words = format!(
+        "the server belongs to uid {stranger} (pid {})\nhint: add --foreign to accept this server\n",
+        server.pid()
+    );
     world.call("sock connect").args([&address, "--", "true"]).fails(125, &words);
     world.call("sock connect").args([&address, "--", "true"]).user(stranger).ok();
     world.call("sock connect --foreign").args([&address, "--", "true"]).ok();

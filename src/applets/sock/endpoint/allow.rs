@@ -171,7 +171,7 @@ impl Gate {
         }
         let pid = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
         let cause = Cause::new(Exit::Denied, format!("access is not allowed for {}{pid}", user(uid)));
-        Err(cause.hint(format!("use --allow {uid} to accept it")))
+        Err(cause.hint(format!("use --allow {uid} to accept this user")))
     }
 }
 

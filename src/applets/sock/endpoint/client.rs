@@ -176,7 +176,7 @@ impl Client<'_> {
         } else if !self.reaching.foreign {
             let owner = peer_uid(&socket).map_err(|errno| {
                 let words = format!("the user of the server is unknown, because sock_diag fails: {}", words(errno));
-                Cause::from_errno(errno, words).exit(Exit::Denied).hint("add --foreign to accept it")
+                Cause::from_errno(errno, words).exit(Exit::Denied).hint("add --foreign to accept this server")
             })?;
             let owner = owner.ok_or_else(|| missing(Errno::ECONNREFUSED, "the server has just exited"))?;
             self.trust((owner, users::at_name(name).first().and_then(User::pid)))?;
@@ -235,7 +235,7 @@ impl Client<'_> {
         }
         let pid = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
         let words = format!("the server belongs to {}{pid}", user(uid));
-        bail!(Cause::new(Exit::Denied, words).hint("add --foreign to accept it"))
+        bail!(Cause::new(Exit::Denied, words).hint("add --foreign to accept this server"))
     }
 }
 

@@ -229,7 +229,7 @@ impl Opening<'_> {
             return Ok(());
         }
         let words = format!("other hosts can connect to {ip}");
-        bail!(Cause::new(Exit::Usage, words).hint("add --allow any to accept them, or use tcp:localhost:PORT"))
+        bail!(Cause::new(Exit::Usage, words).hint("add --allow any to accept other hosts, or use tcp:localhost:PORT"))
     }
 }
 

@@ -77,7 +77,7 @@ pub fn explain_refusal(
         Refused::NotASocket(found) => not_a_socket(kind, path, found),
         Refused::InUse => in_use(path),
         Refused::Locked(pids) => locked(&pids, timeout),
-        Refused::Disturbed => Cause::new(Exit::Failed, "another process has just replaced it"),
+        Refused::Disturbed => Cause::new(Exit::Failed, "another process has just replaced the socket"),
         Refused::Failed(errno @ (Errno::EACCES | Errno::EPERM)) => denied(path, errno),
         Refused::Failed(errno) => explain_path(path, errno),
     }
