@@ -207,7 +207,9 @@ fn endpoint(text: &[u8]) -> Result<Endpoint, NoAddress> {
             return Err(misspelt);
         }
     }
-    if let Some((scheme, _)) = whole.split_once("://") {
+    if let Some((scheme, _)) = whole.split_once("://")
+        && is_scheme(scheme)
+    {
         return Err(url(scheme, &whole));
     }
     if let Some(of_socat) = socat(&whole) {
@@ -372,6 +374,12 @@ fn name(text: &str) -> Result<Endpoint, NoAddress> {
         name if is_name(name) => Ok(Endpoint::Abstract(Type::Stream, [PREFIX, name].concat())),
         _ => Err(expected().meant(format!("./{text}"))),
     }
+}
+
+/// Returns whether a text is the scheme of a URL, RFC 3986.
+fn is_scheme(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(is_part)
 }
 
 fn url(scheme: &str, whole: &str) -> NoAddress {

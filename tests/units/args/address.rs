@@ -22,7 +22,7 @@ fn port(kind: Type, host: &str, port: u16) -> Endpoint {
 
 #[test]
 fn path_is_a_unix_stream() {
-    for text in ["./x", "/run/x", "a/b", "../x", "./~x", "/a:b", "./tcp:x"] {
+    for text in ["./x", "/run/x", "a/b", "../x", "./~x", "/a:b", "./tcp:x", "./a://b", "/run/x://y", "1a://b"] {
         assert_eq!(parse(text), Ok(path(Type::Stream, text)), "{text}");
     }
     assert_eq!(parse("unix:x"), Ok(path(Type::Stream, "x")));
