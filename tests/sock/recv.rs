@@ -587,6 +587,30 @@ fn dropped_datagrams_are_counted() {
     assert!(message.ends_with('\n') && message.contains("\nhint: "), "{message}");
 }
 
+/// Each call that reads the socket has the same count.
+#[test]
+fn count_of_an_inherited_socket_is_so_far() {
+    let world = World::new();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    world.call("sock recv fd:7 -n").passing(&socket, 7).fails(124, "no data received\n");
+    for _ in 0..2000 {
+        sender.send_to(&[b'x'; 100], address).unwrap();
+    }
+    let calls: Vec<String> = (0..2)
+        .map(|_| {
+            let output = world.call("sock recv fd:7 -c 1").passing(&socket, 7).output();
+            assert_eq!(output.status.code(), Some(0));
+            String::from_utf8(output.stderr).unwrap()
+        })
+        .collect();
+    let line = calls[0].lines().next().unwrap();
+    let is_right = line.starts_with("sock: the kernel dropped ")
+        && line.ends_with(" datagrams to fd:7 so far: the receive buffer was full");
+    assert!(is_right && calls[0] == calls[1], "{calls:?}");
+}
+
 /// Clients wait in the backlog until a descriptor is free.
 #[test]
 fn more_clients_than_descriptors_are_served() {

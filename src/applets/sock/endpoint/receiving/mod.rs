@@ -308,7 +308,9 @@ fn warn_of_dropped(listener: &Listener) {
     if count > 0 {
         let datagrams = counted(usize::try_from(count).unwrap_or(usize::MAX), "datagram");
         let address = listener.shown.display();
-        output::warn(format!("the kernel dropped {datagrams} to {address}: the receive buffer was full"));
+        // The kernel counts from the creation of the socket, which another process may have read before.
+        let since = if listener.is_shared { " so far" } else { "" };
+        output::warn(format!("the kernel dropped {datagrams} to {address}{since}: the receive buffer was full"));
         output::hint(doubled("net.core.rmem_default"));
     }
 }
