@@ -21,13 +21,13 @@ use crate::sys::interrupt::retry;
 pub(super) const LISTEN: u8 = 10;
 /// The families, and the protocols.
 const LOCAL: u8 = libc::AF_UNIX as u8;
-const FOUR: u8 = libc::AF_INET as u8;
-const SIX: u8 = libc::AF_INET6 as u8;
+pub(super) const FOUR: u8 = libc::AF_INET as u8;
+pub(super) const SIX: u8 = libc::AF_INET6 as u8;
 pub(super) const TCP: u8 = libc::IPPROTO_TCP as u8;
 pub(super) const UDP: u8 = libc::IPPROTO_UDP as u8;
 /// SOCK_DIAG_BY_FAMILY.
 const BY_FAMILY: u16 = 20;
-const REQUEST: u16 = libc::NLM_F_REQUEST as u16;
+pub(super) const REQUEST: u16 = libc::NLM_F_REQUEST as u16;
 pub(super) const DUMP: u16 = REQUEST | libc::NLM_F_DUMP as u16;
 /// UDIAG_SHOW_NAME, _VFS, _PEER, and _UID, which is of Linux 5.3.
 pub(super) const SHOW_NAME: u32 = 1;
@@ -201,9 +201,14 @@ pub(super) fn netlink() -> Result<OwnedFd> {
 }
 
 pub(super) fn request(netlink: &OwnedFd, how: u16, body: &[u8]) -> Result<()> {
+    send_request(netlink, BY_FAMILY, how, body)
+}
+
+/// Sends a request of this kind, netlink(7).
+pub(super) fn send_request(netlink: &OwnedFd, kind: u16, how: u16, body: &[u8]) -> Result<()> {
     let length = u32::try_from(HEAD + body.len()).map_err(|_| Errno::EMSGSIZE)?;
     let mut message = length.to_ne_bytes().to_vec();
-    message.extend([BY_FAMILY.to_ne_bytes(), how.to_ne_bytes()].concat());
+    message.extend([kind.to_ne_bytes(), how.to_ne_bytes()].concat());
     message.extend([0; 8]);
     message.extend(body);
     retry(|| send(netlink.as_raw_fd(), &message, MsgFlags::empty())).map(drop)
@@ -235,14 +240,14 @@ pub(super) fn dump<T>(netlink: &OwnedFd, mut look: impl FnMut(&[u8]) -> Option<T
 }
 
 /// Splits the first message off: its type, its body, and what follows.
-fn next(bytes: &[u8]) -> Option<(i32, &[u8], &[u8])> {
+pub(super) fn next(bytes: &[u8]) -> Option<(i32, &[u8], &[u8])> {
     let length = usize::try_from(word(bytes.get(..HEAD)?, 0)).ok()?;
     let kind = u16::from_ne_bytes([bytes[4], bytes[5]]);
     let after = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
     Some((i32::from(kind), bytes.get(HEAD..length)?, after))
 }
 
-fn failure(body: &[u8]) -> Result<()> {
+pub(super) fn failure(body: &[u8]) -> Result<()> {
     let number = body.get(..4).map_or(0, |_| word(body, 0).cast_signed());
     if number == 0 { Ok(()) } else { Err(Errno::from_raw(-number)) }
 }

@@ -15,6 +15,7 @@ pub mod message;
 pub mod name;
 pub mod owners;
 pub mod pass;
+mod routes;
 pub mod stream;
 pub mod takeover;
 
@@ -226,7 +227,8 @@ pub fn accept(listener: impl AsFd) -> Result<OwnedFd> {
 
 /// Returns whether an address belongs to this machine.
 pub fn is_own(ip: IpAddr) -> bool {
-    ip.is_loopback() || bind_inet(Type::Dgram, SocketAddr::new(ip, 0)).is_ok()
+    let binds = || bind_inet(Type::Dgram, SocketAddr::new(ip, 0)).is_ok();
+    ip.is_loopback() || binds() && routes::is_local(ip).unwrap_or(true)
 }
 
 /// Returns the address that the kernel connects to. The unspecified address reaches this machine.
