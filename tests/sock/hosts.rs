@@ -106,6 +106,69 @@ fn awaited_name_is_not_looked_up_at_each_attempt() {
     }
 }
 
+fn wait(world: &World, words: &str) -> Call {
+    world.program(crate::support::BINARY).args(["sock", "wait"]).args(words.split(' '))
+}
+
+#[test]
+fn waiting_looks_a_name_up_once_a_second() {
+    for (answer, words) in [("echo '127.0.0.2 STREAM'", "still no server"), ("exit 2", "still an unknown host")] {
+        let world = World::new();
+        let closed = held("127.0.0.2:0").unwrap();
+        let own: SockaddrStorage = getsockname(closed.as_raw_fd()).unwrap();
+        let port = own.as_sockaddr_in().unwrap().port();
+        getent(&world, answer);
+        wait(&world, &format!("tcp:later.test:{port} -w 0.9")).fails(124, &format!("{words} after 900ms\n"));
+        let calls = fs::read_to_string(world.dir().join("calls")).unwrap();
+        assert!(calls.lines().count() <= 2, "{calls}");
+        wait(&world, &format!("tcp:later.test:{port} -n")).fails(124, "the host was not looked up at once\n");
+        wait(&world, &format!("tcp:later.test:{port} --gone")).ok();
+    }
+}
+
+#[test]
+fn waiting_uses_a_new_address_of_a_name() {
+    let world = World::new();
+    let listener = TcpListener::bind("127.0.0.3:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let _closed = held(&format!("127.0.0.2:{port}"));
+    getent(&world, "cat answer");
+    world.file("answer", "127.0.0.2 STREAM\n");
+    let waiting = wait(&world, &format!("tcp:moves.test:{port}")).start();
+    eventually("it was looked up", || world.dir().join("calls").exists());
+    world.file("answer", "127.0.0.3 STREAM\n");
+    assert_eq!(waiting.code(), 0);
+}
+
+#[test]
+fn slow_lookup_holds_up_no_other_event() {
+    let world = World::new();
+    getent(&world, "echo $$ >>pids; exec sleep 100");
+    let _server = std::os::unix::net::UnixListener::bind(world.dir().join("up")).unwrap();
+    wait(&world, "./up tcp:slow.test:9 --any").ok();
+    wait(&world, "tcp:slow.test:9 ./up --any").ok();
+    wait(&world, "tcp:slow.test:9 -w 0.1").fails(124, "the host was not looked up within 100ms\n");
+    wait(&world, "tcp:slow.test:9 --gone -w 0.1").fails(124, "the host was not looked up within 100ms\n");
+    let pids = || fs::read_to_string(world.dir().join("pids")).unwrap_or_default();
+    let before = pids().lines().count();
+    let process = world.program("sleep").arg("100").start();
+    let waiting = wait(&world, &format!("tcp:slow.test:9 --pid {}", process.pid())).start();
+    eventually("the lookup runs", || pids().lines().count() > before);
+    drop(process);
+    assert_eq!(waiting.code(), 3);
+    let runs = |pid: &str| std::path::Path::new("/proc").join(pid).exists();
+    eventually("no lookup is left", || !pids().lines().any(runs));
+}
+
+/// A lookup that runs is no process of the server.
+#[test]
+fn lookup_does_not_hide_the_exit_of_a_server() {
+    let world = World::new();
+    getent(&world, "echo '127.0.0.1 STREAM'");
+    let call = world.program(crate::support::BINARY).args(["sock", "with", "tcp:own.test:0", "--", "true", ":::"]);
+    call.arg("true").fails(125, "true exited with status 0\n");
+}
+
 #[test]
 fn slow_lookup_counts_for_the_limit() {
     let world = World::new();

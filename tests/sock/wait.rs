@@ -145,6 +145,22 @@ fn replaced_directory_is_watched_again() {
     assert_eq!(waiting.code(), 0);
 }
 
+/// No event of the watched directory reports that the path now leads to another one.
+#[test]
+fn path_to_another_directory_is_followed() {
+    for (path, before, after) in [
+        ("current/s", "mkdir r1 r2; ln -s r1 current", "ln -s r2 next; mv -T next current"),
+        ("a/b/s", "mkdir -p a/b", "mv a old; mkdir -p a/b"),
+    ] {
+        let world = World::new();
+        world.shell(before).ok();
+        let waiting = world.call("sock wait").arg(path).start().blocked_in(libc::SYS_ppoll);
+        world.shell(after).ok();
+        let _server = UnixListener::bind(world.dir().join(path)).unwrap();
+        assert_eq!(waiting.code(), 0, "{path}");
+    }
+}
+
 #[test]
 fn full_backlog_is_a_server() {
     let world = World::new();
@@ -165,6 +181,28 @@ fn all_are_waited_for_and_any_is_one() {
     let any = world.call("sock wait ./b ./c --any").start().blocked_in(libc::SYS_ppoll);
     let _second = UnixListener::bind(world.dir().join("b")).unwrap();
     assert_eq!([both.code(), any.code()], [0, 0]);
+}
+
+/// If one is enough, the others may be wrong.
+#[test]
+fn wrong_address_does_not_fail_any() {
+    let world = World::new();
+    world.file("file", "");
+    let waiting = world.call("sock wait ./file ./s --any").start().blocked_in(libc::SYS_ppoll);
+    let wrong = "sock: cannot wait for ./file: the path is a regular file, not a socket\n";
+    let late = format!("{wrong}sock: cannot wait for ./s: no server\n");
+    world.call("sock wait ./file ./s --any -n").stderr(late).status(4);
+    let _server = UnixListener::bind(world.dir().join("s")).unwrap();
+    assert_eq!(waiting.code(), 0);
+    world.call("sock wait ./file ./s --any -n").ok();
+    world.call("sock wait ./s ./file --any -n").ok();
+    world.call("sock wait ./file --any").stderr(wrong).status(4);
+    world.call("sock wait ./file ./file --any").stderr(wrong.repeat(2)).status(4);
+    world.call("sock wait ./file ./none --any --gone -n").ok();
+    // A file that goes away is none any more.
+    let waiting = world.call("sock wait ./file ./s --any --gone").start().blocked_in(libc::SYS_ppoll);
+    fs::remove_file(world.dir().join("file")).unwrap();
+    assert_eq!(waiting.code(), 0);
 }
 
 /// A server that has exited before the last one came is not there.
@@ -264,24 +302,24 @@ fn exit_of_the_process_ends_the_wait() {
     world.call("sock wait ./s --gone --pid").arg(&pid).ok();
 }
 
+/// The wait has a timeout, because the path is looked up again each second. The exit is an event all the same.
 #[test]
 fn exit_of_the_process_needs_no_clock() {
     let world = World::new();
     let Some(call) = world.traced("ppoll,pidfd_open,connect") else { return };
     let process = world.program("sleep").arg("100").start();
     let waiting = call.args(["sock", "wait", "./s", "--pid", &process.pid().to_string()]).start();
-    eventually("it waits without a timeout", || {
-        let call = fs::read_to_string(format!("/proc/{}/syscall", waiting.pid())).unwrap_or_default();
-        let words: Vec<&str> = call.split(' ').collect();
-        words.first() == Some(&&*libc::SYS_ppoll.to_string()) && words.get(3) == Some(&"0x0")
-    });
+    let waiting = waiting.blocked_in(libc::SYS_ppoll);
     drop(process);
     assert_eq!(waiting.code(), 3);
     let trace = || fs::read_to_string(world.dir().join("trace")).unwrap();
     eventually("the trace is complete", || trace().contains("exited with"));
-    // The others only look.
-    let waits = trace().lines().filter(|line| !line.contains("{tv_sec=0, tv_nsec=0}, NULL")).collect::<String>();
-    assert!(!waits.contains("Timeout") && waits.contains("], 2, NULL,"), "{}", trace());
+    let trace = trace();
+    let pidfd = trace.lines().find(|line| line.starts_with("pidfd_open(")).and_then(|line| line.rsplit(' ').next());
+    // Those with two descriptors wait, the others only look.
+    let last = trace.lines().rfind(|line| line.starts_with("ppoll(") && line.contains("], 2, "));
+    let ends = format!("= 1 ([{{fd={}, revents=POLLIN", pidfd.unwrap_or_default());
+    assert!(last.is_some_and(|line| line.contains(&ends)), "{trace}");
 }
 
 /// Connecting in a loop succeeds at some time: TCP connects the client to itself.
@@ -325,6 +363,24 @@ fn refused_sock_diag_is_reported_and_replaced() {
     assert!(is_untouched(&unix.into()));
 }
 
+/// With this setting, a socket can be bound to the address of another host.
+#[test]
+fn nonlocal_bind_does_not_hide_other_hosts() {
+    let world = World::new();
+    let user = if nix::unistd::geteuid().is_root() { &[][..] } else { &["--user", "--map-root-user"] };
+    let script = "ip link set lo up; ip address add 10.8.8.8/32 dev lo; echo 1 >/proc/sys/net/ipv4/ip_nonlocal_bind";
+    let call =
+        |more: &str| world.program("unshare").args(user).args(["--net", "sh", "-ec"]).arg(format!("{script}; {more}"));
+    if !call("").output().status.success() {
+        return crate::support::skip("needs permission to create a network namespace");
+    }
+    call("ipcbox sock wait tcp:10.9.9.9:9 -w 0.1").fails(124, "still an unreachable host after 100ms\n");
+    // An own address is not connected to: the server of one connection still has it.
+    let own = "ipcbox sock serve tcp:10.8.8.8:9 --allow any -c 1 -- echo served &
+        ipcbox sock wait tcp:10.8.8.8:9; ipcbox sock connect tcp:10.8.8.8:9 </dev/null; wait";
+    call(own).stdout("served\n").ok();
+}
+
 /// A path crosses network namespaces, and sock_diag(7) does not.
 #[test]
 fn server_of_another_network_namespace_is_seen() {
@@ -342,6 +398,19 @@ s.accept()";
     world.call("sock wait ./s").ok();
     drop(server);
     world.call("sock wait ./s --gone").ok();
+}
+
+#[test]
+fn pause_of_a_command_grows() {
+    let world = World::new();
+    let script = "read now rest </proc/uptime; echo $now >>n; [ $(wc -l <n) -ge 5 ]";
+    world.call("sock wait ./none --gone -- sh -c").arg(script).ok();
+    let times = fs::read_to_string(world.dir().join("n")).unwrap();
+    let times: Vec<f64> = times.lines().map(|line| line.parse().unwrap()).collect();
+    let pauses: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // The clock has steps of 10 ms.
+    assert!(pauses.iter().zip([0.04, 0.09, 0.19, 0.39]).all(|(pause, least)| *pause >= least), "{pauses:?}");
+    assert_eq!(pauses.len(), 4);
 }
 
 /// Returns a script that counts its runs in `n`, and succeeds from the third on.

@@ -7,13 +7,13 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, bail};
 use clap::Args;
 
-use super::endpoint::lookout::{Awaited, Lookout, Which, late};
+use super::endpoint::lookout::{Awaited, Lookout, Which};
 use super::endpoint::no_server_yet;
 use crate::applets::{Runs, Verb};
 use crate::args::address::{Address, Endpoint, of_server};
 use crate::args::signals::name;
 use crate::args::timeout::Timeout;
-use crate::exit::{Cause, Exit, Failures};
+use crate::exit::{Cause, Exit};
 use crate::objects::process::{Process, parse};
 use crate::output::notice::Notice;
 use crate::supervise::command::Command;
@@ -116,8 +116,7 @@ impl Wait {
                 bail!(self.exited());
             }
             if is_last {
-                let missing = lookout.missing().map(|(address, seen)| late(address, seen, timeout));
-                bail!(Failures(missing.collect()));
+                bail!(lookout.late(timeout));
             }
             let due = lookout.due();
             if due != Deadline::Now {

@@ -12,12 +12,12 @@ use nix::errno::Errno;
 use super::endpoint::claim::Claim;
 use super::endpoint::handover;
 use super::endpoint::listener::Listener;
-use super::endpoint::lookout::{Awaited, Lookout, Which, late};
+use super::endpoint::lookout::{Awaited, Lookout, Which};
 use crate::applets::{Runs, Verb};
 use crate::args::address::{Address, of_listener};
 use crate::args::signals::name;
 use crate::args::timeout::Timeout;
-use crate::exit::{Cause, Exit, Failures};
+use crate::exit::{Cause, Exit};
 use crate::output;
 use crate::output::notice::Notice;
 use crate::supervise::command::Command;
@@ -213,8 +213,7 @@ impl Hosting {
                 bail!(Error::from(cause).context(format!("cannot wait for {}", names())));
             }
             if is_last {
-                let missing = lookout.missing().map(|(address, seen)| late(address, seen, timeout));
-                bail!(Failures(missing.collect()));
+                bail!(lookout.late(timeout));
             }
             let due = lookout.due();
             if due != Deadline::Now {

@@ -34,9 +34,9 @@ pub const FAR: Duration = Duration::from_millis(250);
 /// The pause while a local port has no listener, before TCP is tried all the same: a firewall can pass connections on.
 const BLIND: Duration = Duration::from_secs(1);
 /// How long the addresses of a name are used without another lookup, which starts a process.
-const LOOKUP: Duration = Duration::from_secs(1);
+pub const LOOKUP: Duration = Duration::from_secs(1);
 /// How long to wait for an event in a directory before the path is tried all the same.
-const UNSEEN: Duration = Duration::from_secs(1);
+pub const UNSEEN: Duration = Duration::from_secs(1);
 
 /// Which servers a client waits for and accepts.
 #[derive(Clone, Copy, Args)]

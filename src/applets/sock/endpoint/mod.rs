@@ -118,7 +118,13 @@ pub fn addresses(host: &Host, timeout: Option<&Timeout>) -> Result<Vec<IpAddr>> 
         Host::Localhost => return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]),
         Host::Name(name) => name,
     };
-    hosts::find(name, timeout.map_or(Deadline::Forever, Timeout::deadline)).map_err(|why| match (why, timeout) {
+    let found = hosts::find(name, timeout.map_or(Deadline::Forever, Timeout::deadline));
+    found.map_err(|why| unresolved(name, why, timeout))
+}
+
+/// Explains why a name has no address.
+fn unresolved(name: &str, why: Unresolved, timeout: Option<&Timeout>) -> Error {
+    match (why, timeout) {
         (Unresolved::Unknown, _) => Cause::new(Exit::Missing, format!("no address is known for {name}")).into(),
         (Unresolved::NoGetent, _) => {
             let words = format!("{name} is not in /etc/hosts, and getent is not installed");
@@ -130,7 +136,7 @@ pub fn addresses(host: &Host, timeout: Option<&Timeout>) -> Result<Vec<IpAddr>> 
         }
         (Unresolved::Failed(Errno::EAGAIN), Some(timeout)) => timeout.missed("the host was not looked up").into(),
         (Unresolved::Failed(errno), _) => Error::from(errno).context(format!("cannot look up {name}")),
-    })
+    }
 }
 
 /// Returns the failure on what is missing.

@@ -4,6 +4,7 @@
 //! that is connected to in a loop is connected to itself at some time.
 
 mod inquiry;
+mod naming;
 mod spot;
 
 use std::os::fd::BorrowedFd;
@@ -29,6 +30,8 @@ pub enum Presence {
     Accepted,
     /// It does not accept; this is there instead.
     Lacks(&'static str),
+    /// The host name was not looked up yet.
+    Unresolved,
 }
 
 /// What a [`Lookout`] is for.
@@ -67,18 +70,19 @@ impl<'a> Lookout<'a> {
     /// # Errors
     /// A file that is not a socket, a socket of another type, or one that may not be connected to.
     pub fn look(&mut self, which: Which, timeout: &Timeout) -> Result<bool> {
-        let gone = self.awaited.gone;
-        let mut failures = Vec::new();
+        let Awaited { gone, any } = self.awaited;
         for spot in &mut self.spots {
             if which == Which::All || spot.is_due()? {
                 match spot.look(&mut self.inquiry, timeout) {
                     Ok(seen) => spot.plan(seen, gone),
-                    Err(error) => failures.push(error.context(cannot(spot.address))),
+                    Err(error) => spot.fail(error.context(cannot(spot.address))),
                 }
             }
         }
-        if !failures.is_empty() {
-            bail!(Failures(failures));
+        let failed = self.spots.iter().filter(|spot| spot.failure.is_some()).count();
+        // If one is enough, the others can still be as awaited.
+        if failed == self.spots.len() || failed > 0 && !any {
+            bail!(Failures(self.spots.iter_mut().filter_map(|spot| spot.failure.take()).collect()));
         }
         if !self.is_over() || self.spots.len() == 1 {
             return Ok(self.is_over());
@@ -94,14 +98,16 @@ impl<'a> Lookout<'a> {
     }
 
     fn is_over(&self) -> bool {
-        let missing = self.missing().count();
+        let missing = self.spots.iter().filter(|spot| spot.is_missing(self.awaited.gone)).count();
         if self.awaited.any { missing < self.spots.len() } else { missing == 0 }
     }
 
-    /// Returns the addresses that are not as awaited, and why.
-    pub fn missing(&self) -> impl Iterator<Item = (&'a Address, Presence)> {
-        let is_missing = |spot: &&Spot<'a>| matches!(spot.presence, Presence::Lacks(_)) != self.awaited.gone;
-        self.spots.iter().filter(is_missing).map(|spot| (spot.address, spot.presence))
+    /// Returns the failures of the addresses that were not as awaited in time.
+    pub fn late(&mut self, timeout: &Timeout) -> Failures {
+        let gone = self.awaited.gone;
+        let missing = self.spots.iter_mut().filter(|spot| spot.is_missing(gone));
+        let late = |spot: &mut Spot| spot.failure.take().unwrap_or_else(|| late(spot.address, spot.presence, timeout));
+        Failures(missing.map(late).collect())
     }
 
     /// Returns the events that can be changes.
@@ -116,7 +122,7 @@ impl<'a> Lookout<'a> {
 }
 
 /// Returns the failure that a server was not as awaited in time.
-pub fn late(address: &Address, seen: Presence, timeout: &Timeout) -> Error {
+fn late(address: &Address, seen: Presence, timeout: &Timeout) -> Error {
     let (still, after) = (timeout.still(), timeout.after());
     let cause = match seen {
         Presence::Lacks(words) => or_file(timeout.expired(format!("{still} {words}{after}").trim_start()), address),
@@ -125,11 +131,12 @@ pub fn late(address: &Address, seen: Presence, timeout: &Timeout) -> Error {
             let by = by.map_or_else(String::new, |users| format!(": {users}"));
             timeout.expired(format!("a server{still} accepts{after}{by}"))
         }
+        Presence::Unresolved => timeout.missed("the host was not looked up"),
     };
     Error::from(cause).context(cannot(address))
 }
 
 /// Returns the context of a failure.
-pub fn cannot(address: &Address) -> String {
+fn cannot(address: &Address) -> String {
     format!("cannot wait for {address}")
 }

@@ -5,13 +5,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 use nix::errno::Errno;
 
-use super::super::client::{FAR, FIRST, NEAR, wrong_type};
+use super::super::client::{FAR, FIRST, NEAR, UNSEEN, wrong_type};
 use super::super::{addresses, directory, explain_path, not_a_socket};
 use super::Presence;
 use super::inquiry::Inquiry;
+use super::naming::Naming;
 use crate::args::address::{Address, Endpoint, Host};
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
@@ -36,8 +37,12 @@ pub struct Spot<'a> {
     pub address: &'a Address,
     /// What is known about its server.
     pub presence: Presence,
-    /// The directory of a path.
-    watch: Option<Watch>,
+    /// Why the server cannot be as awaited.
+    pub failure: Option<Error>,
+    /// The directory of a path, and when to look it up again: no event comes if the path leads to another directory, for
+    /// example because a link in it was replaced.
+    watch: Option<(Watch, Deadline)>,
+    naming: Naming,
     /// Connections to other machines that are being established.
     attempts: Vec<(SocketAddr, OwnedFd)>,
     pause: Duration,
@@ -48,12 +53,22 @@ pub struct Spot<'a> {
 impl<'a> Spot<'a> {
     /// Begins with nothing known.
     pub const fn new(address: &'a Address) -> Self {
-        Self { address, presence: NONE, watch: None, attempts: Vec::new(), pause: FIRST, due: Deadline::Now }
+        Self {
+            address,
+            presence: NONE,
+            failure: None,
+            watch: None,
+            naming: Naming::new(),
+            attempts: Vec::new(),
+            pause: FIRST,
+            due: Deadline::Now,
+        }
     }
 
     /// Returns the events that can be changes.
     pub fn events(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Want)> {
-        let watched = self.watch.iter().map(|watch| (watch.as_fd(), Want::Readable));
+        let watched = self.watch.iter().map(|(watch, _)| (watch.as_fd(), Want::Readable));
+        let watched = watched.chain(self.naming.event().map(|answer| (answer, Want::Readable)));
         watched.chain(self.attempts.iter().map(|(_, socket)| (socket.as_fd(), Want::Writable)))
     }
 
@@ -70,25 +85,48 @@ impl<'a> Spot<'a> {
         Ok(false)
     }
 
+    /// Returns whether the server is not as awaited.
+    pub const fn is_missing(&self, gone: bool) -> bool {
+        self.failure.is_some()
+            || match self.presence {
+                Presence::Unresolved => true,
+                Presence::Lacks(_) => !gone,
+                Presence::Accepts | Presence::Accepted => gone,
+            }
+    }
+
+    /// Plans another look after a failure.
+    pub fn fail(&mut self, failure: Error) {
+        self.failure = Some(failure);
+        self.due = Deadline::after(STALE);
+    }
+
     /// Plans when to ask again.
     pub fn plan(&mut self, seen: Presence, gone: bool) {
+        self.failure = None;
         if seen != self.presence {
             self.pause = FIRST;
         }
         self.presence = seen;
         let longest = match self.address.endpoint() {
+            // Its answer is an event.
+            _ if seen == Presence::Unresolved => None,
             _ if !gone && !matches!(seen, Presence::Lacks(_)) => None,
             Endpoint::Path(_, path) if !gone && seen != DEAF => {
                 if self.watch.is_none() {
-                    self.watch = Watch::files_of(directory(path)).ok();
+                    let watch = Watch::files_of(directory(path)).ok();
+                    self.watch = watch.map(|watch| (watch, Deadline::after(UNSEEN)));
                     if self.watch.is_some() {
                         // A file can have come before the watch.
                         self.due = Deadline::Now;
                         return;
                     }
                 }
-                match self.watch {
-                    Some(_) if seen == NONE => None,
+                match &self.watch {
+                    Some((_, again)) if seen == NONE => {
+                        self.due = *again;
+                        return;
+                    }
                     Some(_) => Some(STALE),
                     None => Some(NEAR),
                 }
@@ -98,7 +136,7 @@ impl<'a> Spot<'a> {
                 return;
             }
             Endpoint::Inet(_, Host::Name(_), _) => Some(FAR),
-            Endpoint::Inet(_, Host::Number(ip), _) if !socket::is_own(*ip) => Some(FAR),
+            Endpoint::Inet(_, Host::Number(ip), _) if !socket::is_own(socket::reached(*ip)) => Some(FAR),
             _ => Some(NEAR),
         };
         self.due = longest.map_or(Deadline::Forever, |_| Deadline::after(self.pause));
@@ -107,8 +145,8 @@ impl<'a> Spot<'a> {
 
     /// Asks about the server.
     pub fn look(&mut self, inquiry: &mut Inquiry, timeout: &Timeout) -> Result<Presence> {
-        if let Some(watch) = &self.watch
-            && !watch.clear()?
+        if let Some((watch, again)) = &self.watch
+            && (!watch.clear()? || again.is_over())
         {
             self.watch = None;
         }
@@ -138,9 +176,13 @@ impl<'a> Spot<'a> {
         inquiry: &mut Inquiry,
         timeout: &Timeout,
     ) -> Result<Presence> {
-        let ips = match addresses(host, Some(timeout)) {
-            Err(error) if Exit::of(&error) == Exit::Missing => return Ok(Presence::Lacks("an unknown host")),
-            ips => ips?,
+        let ips = match host {
+            Host::Name(name) => match self.naming.look(name, timeout)? {
+                None => return Ok(Presence::Unresolved),
+                Some(none) if none.is_empty() => return Ok(Presence::Lacks("an unknown host")),
+                Some(found) => found,
+            },
+            host => addresses(host, Some(timeout))?,
         };
         let mut lacks = NONE;
         for ip in ips {
