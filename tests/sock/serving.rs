@@ -289,7 +289,7 @@ fn silence_ends_the_server() {
 }
 
 #[test]
-fn time_limit_ends_the_whole_session() {
+fn time_limit_ends_the_process_group() {
     let world = World::new();
     let script = "trap '' HUP; sh -c 'sleep 100; :' & echo begun; wait";
     let (server, address) = serve(&world, "path", "--max-time 200ms --report report", &["sh", "-c", script]);
@@ -458,7 +458,7 @@ fn lack_of_descriptors_only_delays() {
     }
     let stat = fs::read_to_string(format!("/proc/{}/stat", server.pid())).unwrap();
     let ticks: u64 = stat.split_whitespace().skip(13).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
-    assert!(ticks < 300, "it spins: {ticks} ticks");
+    assert!(ticks < 50, "it spins: {ticks} ticks");
     signal(server.pid(), Signal::SIGTERM);
     assert_eq!(code(server.end().status), 0);
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Output;
+use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::sys::signal::Signal;
@@ -184,7 +185,9 @@ fn process_that_ignores_sigterm_is_killed() {
     let world = World::new();
     let script = "trap '' TERM; echo $$ >pid; python3 -SE server.py s & wait; while :; do sleep 1; done";
     let call = with(&world, "./s", &["sh", "-c", script]).args([":::", "true"]);
+    let start = Instant::now();
     call.ok();
+    assert!(start.elapsed() >= Duration::from_secs(5));
     assert!(!runs(fs::read_to_string(world.dir().join("pid")).unwrap().trim()));
     assert!(!world.dir().join("s").exists());
 }
