@@ -1,4 +1,4 @@
-//! Commands that lead sessions of their own: all their processes get a signal, and each command can have a time limit.
+//! Commands that lead sessions of their own: the process group of each gets a signal, and each can have a time limit.
 
 use super::{Pool, Receiver};
 use crate::output;
@@ -44,7 +44,7 @@ impl Pool {
         self.running.iter().filter_map(|job| Some((job.pid, job.reply_to.as_ref()?)))
     }
 
-    /// Sends a signal to a running command, and to all of a session that it leads.
+    /// Sends a signal to a running command, and to its process group if it leads a session.
     pub fn signal(&self, pid: i32, signal: Signal) {
         let to = if self.sessions.is_some() { -pid } else { pid };
         let _ = signal::kill(to, Some(signal));
