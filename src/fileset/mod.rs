@@ -11,123 +11,35 @@
 //!
 //! A file that has been replaced is noticed by whoever takes something from it: see [`SlotFile::again`].
 
+mod bytes;
+mod content;
 mod holding;
 mod taking;
 mod users;
 mod waited;
 
-use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Result, bail};
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
 
+use self::bytes::{LOCKS, of_command};
+pub use self::content::Kept;
+use self::content::{Written, initialise, other, written};
 pub use self::users::{Held, Waiter, waiters_among};
 pub use self::waited::{missed, notice, take};
 use crate::args::creating::{Creating, user};
-use crate::exit::{Cause, Exit, words};
+use crate::exit::{Cause, Exit};
 use crate::sys::deadline::Deadline;
 use crate::sys::fifo::{self, Kind, Seen, behind, look};
 use crate::sys::posix::File;
-use crate::sys::record_lock::{Bytes, Mode, lock, lock_for_process, unlock};
+use crate::sys::record_lock::{Mode, lock, lock_for_process};
 use crate::sys::regular;
-use crate::text::counted;
 
 /// The most slots of a file: a waiter can have a thread for each.
 pub const MOST: u16 = 256;
-
-/// The first word of a file.
-const MAGIC: &str = "ipcbox ";
-/// The longest line.
-const LONGEST: usize = 32;
-
-const BASE: i64 = 1 << 30;
-/// Locked by the caller that is next, where callers queue.
-const TURN: Bytes = Bytes { first: BASE, len: 1 };
-/// Locked, shared, by exclusive waiters of a lock.
-const AWAITED: Bytes = Bytes { first: BASE + 2, len: 1 };
-/// [`TURN`] and [`AWAITED`].
-const QUEUE: Bytes = Bytes { first: BASE, len: 3 };
-/// Locked by the caller that writes the line of an empty file.
-const LINE: Bytes = Bytes { first: BASE + 4, len: 1 };
-/// The first slot. No two of these bytes are adjacent: the kernel joins adjacent locks of one owner, and parting them
-/// again wakes all that wait for them, out of order.
-const SLOTS: i64 = BASE + 16;
-/// From the byte that ipcbox holds to that of CMD.
-const TO_COMMAND: i64 = 2 * MOST as i64;
-/// All bytes above.
-const LOCKS: Bytes = Bytes { first: BASE, len: SLOTS - BASE + 2 * TO_COMMAND };
-/// The whole file.
-const ALL: Bytes = Bytes { first: 0, len: 0 };
-
-/// How long the creator of a file may take to write its line, which is its next system call.
-const BIRTH: Duration = Duration::from_secs(1);
-
-/// The byte of a slot that ipcbox holds; `number` counts from 1.
-const fn of_ipcbox(number: u16) -> Bytes {
-    Bytes { first: SLOTS + 2 * (number as i64 - 1), len: 1 }
-}
-
-/// The byte of a slot that CMD holds.
-const fn of_command(number: u16) -> Bytes {
-    Bytes { first: of_ipcbox(number).first + TO_COMMAND, len: 1 }
-}
-
-/// The bytes of a slot.
-const fn slot(number: u16) -> [Bytes; 2] {
-    [of_ipcbox(number), of_command(number)]
-}
-
-/// What a file holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
-    /// This number of slots.
-    Slots(u16),
-    /// A lock.
-    Lock,
-}
-
-impl Kept {
-    /// Returns how many exclusive holders it can have.
-    pub const fn capacity(self) -> u16 {
-        match self {
-            Self::Slots(capacity) => capacity,
-            Self::Lock => 1,
-        }
-    }
-
-    /// Reads the content of a file.
-    fn parse(content: &[u8]) -> Option<Self> {
-        let line = std::str::from_utf8(content).ok()?.strip_prefix(MAGIC)?.strip_suffix('\n')?;
-        if line == "lock" {
-            return Some(Self::Lock);
-        }
-        let digits = line.strip_prefix("slots ")?;
-        let number = digits.parse().ok().filter(|number| (1..=MOST).contains(number))?;
-        (digits == number.to_string()).then_some(Self::Slots(number))
-    }
-
-    /// Returns the content of its file.
-    fn line(self) -> String {
-        match self {
-            Self::Slots(number) => format!("{MAGIC}slots {number}\n"),
-            Self::Lock => format!("{MAGIC}lock\n"),
-        }
-    }
-}
-
-/// For messages: `4 slots`, `a lock`.
-impl fmt::Display for Kept {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            Self::Slots(number) => f.write_str(&counted((*number).into(), "slot")),
-            Self::Lock => f.write_str("a lock"),
-        }
-    }
-}
 
 /// An open file that holds slots or a lock.
 #[derive(Debug)]
@@ -144,23 +56,6 @@ impl AsFd for SlotFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
-}
-
-/// The content of a file.
-#[derive(PartialEq, Eq)]
-enum Written {
-    Nothing,
-    Kept(Kept),
-    Other,
-}
-
-fn written(file: &OwnedFd) -> nix::Result<Written> {
-    let content = regular::start(file, LONGEST)?;
-    Ok(match Kept::parse(&content) {
-        Some(kept) => Written::Kept(kept),
-        None if content.is_empty() => Written::Nothing,
-        None => Written::Other,
-    })
 }
 
 impl SlotFile {
@@ -374,32 +269,6 @@ fn empty() -> Cause {
     Cause::from_errno(Errno::ENOENT, "the file is empty")
 }
 
-/// Returns the failure that a file has another content.
-fn other() -> Cause {
-    Cause::new(Exit::Exists, "the file contains something other than slots or a lock").hint("use another path")
-}
-
-/// Writes the line of an empty file, unless another process has done it, and returns what the file holds.
-fn initialise(file: &OwnedFd, kept: Kept) -> Result<Kept> {
-    lock(file, LINE, Mode::Exclusive, Deadline::after(BIRTH)).map_err(|errno| match errno {
-        Errno::EAGAIN => Cause::new(Exit::Failed, "another process is about to write the first line"),
-        errno => unlocked(file, errno),
-    })?;
-    let kept = match written(file)? {
-        Written::Kept(kept) => kept,
-        Written::Other => bail!(other()),
-        Written::Nothing => {
-            regular::fill(file, kept.line().as_bytes()).map_err(|errno| match errno {
-                Errno::EFBIG => Cause::from_errno(errno, "the file size limit is too low"),
-                errno => Cause::from_errno(errno, format!("cannot write the first line: {}", words(errno))),
-            })?;
-            kept
-        }
-    };
-    unlock(file, LINE)?;
-    Ok(kept)
-}
-
 /// Returns the failure to lock a file.
 pub fn unlocked(file: impl AsFd, errno: Errno) -> Cause {
     match errno {
@@ -414,7 +283,3 @@ pub fn unlocked(file: impl AsFd, errno: Errno) -> Cause {
         errno => Cause::plain(errno),
     }
 }
-
-#[cfg(test)]
-#[path = "../../tests/units/fileset.rs"]
-mod tests;

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use nix::Result;
 use nix::errno::Errno;
 
-use super::{ALL, AWAITED, Kept, QUEUE, SlotFile, TURN, of_ipcbox, slot};
+use super::bytes::{ALL, AWAITED, QUEUE, TURN, of_ipcbox, slot};
+use super::{Kept, SlotFile};
 use crate::output::in_use::Wanted;
 use crate::sys::deadline::Deadline;
 use crate::sys::lock_watcher::{Watched, Watcher, Woken};

@@ -2,7 +2,8 @@
 
 use nix::Result;
 
-use super::{Kept, LOCKS, SlotFile, TURN, of_command, of_ipcbox};
+use super::bytes::{LOCKS, TURN, of_command, of_ipcbox};
+use super::{Kept, SlotFile};
 use crate::sys::lock_watcher;
 use crate::sys::process::{Blocked, procfs};
 use crate::sys::record_lock::{Listed, Mode, conflict, listed};
