@@ -4,14 +4,14 @@ use super::MOST;
 use crate::sys::record_lock::Bytes;
 
 const BASE: i64 = 1 << 30;
-/// Locked by the caller that is next, where callers queue.
+/// Locked by the waiter that is next, where waiters queue.
 pub(super) const TURN: Bytes = Bytes { first: BASE, len: 1 };
 /// Locked, shared, by exclusive waiters of a lock.
 pub(super) const AWAITED: Bytes = Bytes { first: BASE + 2, len: 1 };
-/// [`TURN`] and [`AWAITED`].
-pub(super) const QUEUE: Bytes = Bytes { first: BASE, len: 3 };
 /// Locked by the caller that writes the line of an empty file.
 pub(super) const LINE: Bytes = Bytes { first: BASE + 4, len: 1 };
+/// Locked by the caller that collects slots, which releases them again if they are too few.
+pub(super) const COLLECTS: Bytes = Bytes { first: BASE + 6, len: 1 };
 /// The first slot. No two of these bytes are adjacent: the kernel joins adjacent locks of one owner, and parting them
 /// again wakes all that wait for them, out of order.
 const SLOTS: i64 = BASE + 16;

@@ -4,10 +4,11 @@
 //! bytes themselves. One that is stopped leaves the queue. All others wait through a [`Watcher`]:
 //!
 //! - Of up to [`DIRECT`] slots, each waiter has a request for every slot.
-//! - Of more, and for several slots at once, only the caller whose [`TURN`] it is has requests.
+//! - Of more, for several slots at once, and behind a waiter for several, only the caller whose [`TURN`] it is has
+//!   requests.
 //! - A sharer of a lock would overtake exclusive waiters, because the kernel grants it whatever other sharers leave
-//!   free. Those lock [`AWAITED`] while they wait. A sharer that finds it locked queues as an exclusive caller, and then
-//!   shares. Sharers behind it wait for their turn, and look again.
+//!   free. Those lock [`AWAITED`] while they wait. A sharer that finds it locked, and requests of waiters that are not
+//!   stopped, queues as an exclusive caller, and then shares. Sharers behind it wait for their turn, and look again.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -15,15 +16,20 @@ use std::time::{Duration, Instant};
 use nix::Result;
 use nix::errno::Errno;
 
-use super::bytes::{ALL, AWAITED, QUEUE, TURN, of_ipcbox, slot};
+use super::bytes::{ALL, AWAITED, COLLECTS, TURN, of_ipcbox, slot};
 use super::{Kept, SlotFile};
 use crate::output::in_use::Wanted;
 use crate::sys::deadline::Deadline;
 use crate::sys::lock_watcher::{Watched, Watcher, Woken};
-use crate::sys::record_lock::{Bytes, Mode, conflict, lock, lock_pair, unlock};
+use crate::sys::record_lock::{Bytes, Listed, Mode, conflict, listed, lock, lock_pair, unlock};
 
 /// The most slots for which every waiter has a request.
 const DIRECT: u16 = 16;
+/// How long a caller that collects slots may take, which makes one system call for each.
+const COLLECTION: Duration = Duration::from_millis(100);
+/// How often a caller looks for the request of an exclusive waiter, and the time between.
+const LOOKS: usize = 3;
+const BETWEEN: Duration = Duration::from_millis(1);
 /// How long a caller that cannot have a watcher waits before it looks again.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A watcher that exits within this time cannot work.
@@ -36,22 +42,45 @@ impl SlotFile {
     /// # Errors
     /// `EAGAIN`: it is not free, or others come first. Nothing is held then.
     fn attempt(&self, wanted: Wanted, watched: bool) -> Result<Vec<u16>> {
-        let queues = self.queues(wanted);
         let outcome = match wanted {
-            Wanted::Slots(count) => self.attempt_slots(count, queues),
+            Wanted::Slots(count) => self.attempt_slots(count),
             Wanted::Lock { shared: false } => self.lock_now(1, Mode::Exclusive).map(|()| vec![1]),
             Wanted::Lock { shared: true } => self.attempt_shared().map(|()| vec![1]),
         };
-        if watched || queues || outcome.is_err() {
+        if watched || outcome.is_err() {
             self.keep_only(outcome.as_deref().unwrap_or_default())?;
         }
         outcome
     }
 
-    fn attempt_slots(&self, count: u16, queues: bool) -> Result<Vec<u16>> {
-        if queues {
-            lock(&self.file, TURN, Mode::Exclusive, Deadline::Now)?;
+    fn attempt_slots(&self, count: u16) -> Result<Vec<u16>> {
+        if self.kept.capacity() > 1 && self.is_taking_turns()? {
+            return Err(Errno::EAGAIN);
         }
+        if count == 1 {
+            match self.collect(1) {
+                Err(Errno::EAGAIN) => {}
+                outcome => return outcome,
+            }
+        }
+        // Another caller may hold slots for a moment, because it collects several and is about to find too few.
+        match lock(&self.file, COLLECTS, Mode::Exclusive, Deadline::Now) {
+            Err(Errno::EAGAIN) => match lock(&self.file, COLLECTS, Mode::Exclusive, Deadline::after(COLLECTION)) {
+                Ok(()) | Err(Errno::EAGAIN) => {}
+                Err(errno) => return Err(errno),
+            },
+            locked => locked?,
+        }
+        let numbers = self.collect(count)?;
+        unlock(&self.file, COLLECTS)?;
+        Ok(numbers)
+    }
+
+    /// Takes the first slots that are free.
+    ///
+    /// # Errors
+    /// `EAGAIN`: they are too few. The caller releases them.
+    fn collect(&self, count: u16) -> Result<Vec<u16>> {
         let mut numbers = Vec::new();
         for number in 1..=self.kept.capacity() {
             match self.lock_now(number, Mode::Exclusive) {
@@ -80,12 +109,30 @@ impl SlotFile {
 
     /// Whether an exclusive waiter of a lock, or a sharer behind one, waits.
     fn has_queue(&self) -> Result<bool> {
-        Ok(conflict(&self.file, QUEUE, Mode::Exclusive)?.is_some())
+        Ok(self.is_taking_turns()? || self.is_awaited(0)?)
     }
 
-    /// Whether callers that want this take turns.
-    const fn queues(&self, wanted: Wanted) -> bool {
-        matches!(wanted, Wanted::Slots(count) if count > 1 || self.kept.capacity() > DIRECT)
+    /// Whether a waiter has its turn.
+    fn is_taking_turns(&self) -> Result<bool> {
+        Ok(conflict(&self.file, TURN, Mode::Exclusive)?.is_some())
+    }
+
+    /// Whether an exclusive waiter of a lock waits. One that is stopped has no request in the kernel. `own` is how many
+    /// requests this caller has.
+    fn is_awaited(&self, own: usize) -> Result<bool> {
+        for _ in 0..LOOKS {
+            if conflict(&self.file, AWAITED, Mode::Exclusive)?.is_none() {
+                return Ok(false);
+            }
+            let firsts = slot(1).map(|bytes| bytes.first);
+            let waits = |line: &&Listed| line.waits && line.mode == Mode::Exclusive && firsts.contains(&line.first);
+            if listed(&self.file).is_none_or(|lines| lines.iter().filter(waits).count() > own) {
+                return Ok(true);
+            }
+            // It may be about to make its request.
+            sleep(BETWEEN);
+        }
+        Ok(false)
     }
 
     /// Releases everything but these slots, whose numbers ascend.
@@ -144,16 +191,43 @@ impl SlotFile {
     /// # Errors
     /// `EAGAIN`: not in time.
     pub fn wait(&self, mode: Mode, wanted: Wanted, deadline: Deadline) -> Result<Vec<u16>> {
-        let is_awaited = wanted == Wanted::Lock { shared: false };
-        if is_awaited {
-            // It fails if another process removes the file at this moment.
-            let _ = lock(&self.file, AWAITED, Mode::Shared, Deadline::Now);
+        loop {
+            if wanted == (Wanted::Lock { shared: false }) {
+                // It fails if another process removes the file at this moment.
+                let _ = lock(&self.file, AWAITED, Mode::Shared, Deadline::Now);
+            }
+            match self.wait_once(mode, deadline) {
+                Ok(false) => {}
+                outcome => {
+                    self.keep_only(if outcome.is_ok() { &[1] } else { &[] })?;
+                    return outcome.map(|_| vec![1]);
+                }
+            }
         }
-        let outcome = lock_pair(&self.file, slot(1), mode, deadline);
-        if is_awaited {
-            unlock(&self.file, AWAITED)?;
+    }
+
+    /// Waits for the bytes of the only slot or the lock. Returns whether this process has the first one, and the second
+    /// one is free.
+    fn wait_once(&self, mode: Mode, deadline: Deadline) -> Result<bool> {
+        let [first, second] = slot(1);
+        lock(&self.file, first, mode, deadline)?;
+        if conflict(&self.file, second, mode)?.is_none() {
+            return Ok(true);
         }
-        outcome.map(|()| vec![1])
+        // The CMD of an ipcbox that was killed goes on. This process must not keep the first byte if it is stopped, but
+        // otherwise keeps its place.
+        let alone_if = (mode == Mode::Shared).then_some(&|_| Ok(false));
+        let watched = Watched { first: None, any: vec![slot(1)], count: 1, alone_if: alone_if.map(|asks| asks as _) };
+        if let Ok(watcher) = Watcher::start(&self.file, &watched) {
+            let woken = watcher.wait(deadline, || Deadline::Forever);
+            if watcher.end() && woken? == Woken::Granted {
+                return Ok(true);
+            }
+        }
+        unlock(&self.file, first)?;
+        lock(&self.file, second, mode, deadline)?;
+        unlock(&self.file, second)?;
+        Ok(false)
     }
 
     /// Waits in a child. Calls `waits` repeatedly, which returns when to call it again.
@@ -162,11 +236,14 @@ impl SlotFile {
     /// `EAGAIN`: not in time.
     pub fn watch(&self, wanted: Wanted, deadline: Deadline, mut waits: impl FnMut() -> Deadline) -> Result<Vec<u16>> {
         let (queues, count) = match wanted {
-            Wanted::Slots(count) => (self.queues(wanted), count.into()),
+            // Behind a waiter for several slots, a waiter for one takes its turn too.
+            Wanted::Slots(1) if self.kept.capacity() <= DIRECT => (self.is_taking_turns()?, 1),
+            Wanted::Slots(count) => (true, count.into()),
             Wanted::Lock { .. } => (true, 1),
         };
         let any = (1..=self.kept.capacity()).map(slot).collect();
-        let alone_if = matches!(wanted, Wanted::Lock { .. }).then_some(AWAITED);
+        let is_awaited = |own| self.is_awaited(own);
+        let alone_if = matches!(wanted, Wanted::Lock { .. }).then_some(&is_awaited as _);
         let watched = Watched { first: queues.then_some(TURN), any, count, alone_if };
         loop {
             let began = Instant::now();

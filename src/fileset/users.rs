@@ -2,7 +2,7 @@
 
 use nix::Result;
 
-use super::bytes::{LOCKS, TURN, of_command, of_ipcbox};
+use super::bytes::{LOCKS, TURN, of_command, of_ipcbox, slot};
 use super::{Kept, SlotFile};
 use crate::sys::lock_watcher;
 use crate::sys::process::{Blocked, procfs};
@@ -57,9 +57,10 @@ impl SlotFile {
     pub fn waiters(&self) -> Option<u32> {
         let lines = listed(&self.file)?;
         // A waiter has one request for each slot, or one for its turn.
-        let count = |first: i64| lines.iter().filter(|line| line.waits && line.first == first).count();
-        let most = (1..=self.kept.capacity()).map(|number| count(of_ipcbox(number).first)).max().unwrap_or(0);
-        u32::try_from(most + count(TURN.first)).ok()
+        let count = |firsts: &[i64]| lines.iter().filter(|line| line.waits && firsts.contains(&line.first)).count();
+        let firsts = |number| slot(number).map(|bytes| bytes.first);
+        let most = (1..=self.kept.capacity()).map(|number| count(&firsts(number))).max().unwrap_or(0);
+        u32::try_from(most + count(&[TURN.first])).ok()
     }
 
     /// Whether a process holds or waits for anything.

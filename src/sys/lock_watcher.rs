@@ -21,14 +21,14 @@ use nix::unistd::getppid;
 use super::child::{self, Group};
 use super::deadline::Deadline;
 use super::process::procfs;
-use super::record_lock::{Bytes, Mode, conflict, lock, lock_pair, unlock};
+use super::record_lock::{Bytes, Mode, lock, lock_pair, unlock};
 use super::signal::{Signal, kill};
 use super::wait::ready;
 use super::{errno, fds, pipe};
 
 /// How often the child checks whether its parent is stopped, from the first grant on until the parent ends it.
 const CHECK: Duration = Duration::from_millis(50);
-/// How often it tries a range for which no thread could be created.
+/// How often it tries a range for which no thread could be created, and checks that it must still lock exclusively.
 const RETRY: Duration = Duration::from_secs(1);
 /// A thread makes one system call.
 const STACK: usize = 64 << 10;
@@ -37,15 +37,14 @@ const STACK: usize = 64 << 10;
 pub const NAME: &str = "ipcbox-wait";
 
 /// What to wait for.
-#[derive(Debug)]
-pub struct Watched {
+pub struct Watched<'a> {
     /// A range to lock before all others, one caller at a time.
     pub first: Option<Bytes>,
     /// The ranges to lock, each once the second of the pair is free.
     pub any: Vec<[Bytes; 2]>,
-    /// They are locked exclusively if this range is locked when the wait for them begins, or if there is none. Otherwise
-    /// they are shared.
-    pub alone_if: Option<Bytes>,
+    /// If given, whether to lock them exclusively instead of sharing them, while the child has this number of requests.
+    /// As long as it is so, it is asked again [now and then](RETRY).
+    pub alone_if: Option<&'a dyn Fn(usize) -> Result<bool>>,
     /// How many of them are needed.
     pub count: usize,
 }
@@ -75,7 +74,7 @@ static WITHDRAWN: AtomicBool = AtomicBool::new(false);
 
 impl Watcher {
     /// Starts the child.
-    pub fn start(file: &OwnedFd, watched: &Watched) -> Result<Self> {
+    pub fn start(file: &OwnedFd, watched: &Watched<'_>) -> Result<Self> {
         let (granted, grant) = pipe::for_commands()?;
         let pid = child::start_helper(Group::New, || watch(file, watched, &grant))?;
         Ok(Self { pid, granted })
@@ -103,16 +102,17 @@ impl Watcher {
 }
 
 /// The life of the child, until its parent ends it.
-fn watch(file: &OwnedFd, watched: &Watched, grant: &OwnedFd) -> Result<()> {
+fn watch(file: &OwnedFd, watched: &Watched<'_>, grant: &OwnedFd) -> Result<()> {
     let parent = getppid().as_raw();
     set_name(&CString::new(NAME).map_err(|_| Errno::EINVAL)?)?;
     let file = Arc::new(file.try_clone().map_err(errno)?);
     if let Some(first) = watched.first {
         lock(&file, first, Mode::Exclusive, Deadline::Forever)?;
     }
-    let is_alone =
-        watched.alone_if.map_or(Ok(true), |range| conflict(&file, range, Mode::Exclusive).map(|it| it.is_some()))?;
-    let mode = if is_alone { Mode::Exclusive } else { Mode::Shared };
+    let mut mode = match watched.alone_if {
+        Some(is_alone) if !is_alone(0)? => Mode::Shared,
+        _ => Mode::Exclusive,
+    };
     let mut unwatched = Vec::new();
     for bytes in watched.any.iter().copied() {
         let (file, bytes, enough, waiter) = (Arc::clone(&file), bytes, watched.count, current());
@@ -130,6 +130,8 @@ fn watch(file: &OwnedFd, watched: &Watched, grant: &OwnedFd) -> Result<()> {
             unwatched.push(bytes);
         }
     }
+    let requests = watched.any.len() - unwatched.len();
+    let mut alone_if = watched.alone_if.filter(|_| mode == Mode::Exclusive);
     let mut is_granted = false;
     loop {
         let locked = LOCKED.load(Ordering::SeqCst);
@@ -148,10 +150,18 @@ fn watch(file: &OwnedFd, watched: &Watched, grant: &OwnedFd) -> Result<()> {
                     park();
                 }
             }
-        } else if unwatched.is_empty() {
+        } else if unwatched.is_empty() && alone_if.is_none() {
             park();
         } else {
             park_timeout(RETRY);
+            if let Some(is_alone) = alone_if
+                && LOCKED.load(Ordering::SeqCst) == 0
+                && !is_alone(requests)?
+            {
+                mode = Mode::Shared;
+                alone_if = None;
+                unwatched.clone_from(&watched.any);
+            }
         }
         unwatched.retain(|bytes| {
             let is_locked = !is_granted && lock_pair(&file, *bytes, mode, Deadline::Now).is_ok();

@@ -15,6 +15,16 @@ fn queued(world: &World, target: &str, lines: &[String]) -> Vec<Child> {
     children
 }
 
+/// Returns how many locks the child process of a waiter waits for.
+fn requests_of(waiter: i32) -> usize {
+    let list = |path: String| fs::read_to_string(path).unwrap_or_default();
+    let watchers = list(format!("/proc/{waiter}/task/{waiter}/children"));
+    let tasks =
+        watchers.split_whitespace().flat_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten());
+    let call = format!("{} ", nix::libc::SYS_fcntl);
+    tasks.flatten().filter(|task| list(format!("{}/syscall", task.path().display())).starts_with(&call)).count()
+}
+
 fn order(world: &World) -> String {
     fs::read_to_string(world.dir().join("order")).unwrap().replace('\n', " ")
 }
@@ -48,8 +58,14 @@ fn waiters_of_single_slots_are_served_in_order() {
         let world = World::new();
         let first = holder(&world, &format!("sem run ./s --slots {slots} --take {}", slots - 1));
         let second = holder(&world, "sem run ./s");
-        let lines: Vec<String> = (0..12).map(|_| "sem run ./s -q".to_owned()).collect();
-        let children = queued(&world, "./s", &lines);
+        let mut children: Vec<Child> = Vec::new();
+        for n in 0..12 {
+            children.push(world.call("sem run ./s -q -- sh -c").arg(format!("echo {n} >>order")).start());
+            // Few slots: a request for each. Many: the first waiter has them, the others wait for their turn.
+            let requests = if slots == 2 || n == 0 { slots } else { 1 };
+            let all_made = || requests_of(children[n].pid()) == requests;
+            eventually("it has made all requests", all_made);
+        }
         // The one slot goes from one to the next.
         drop(second);
         for child in children {
@@ -63,16 +79,20 @@ fn waiters_of_single_slots_are_served_in_order() {
 
 #[test]
 fn taker_of_two_is_served_among_takers_of_one() {
-    for slots in [2, 20] {
+    // If those that come first keep their slots, not one of the later ones may take a slot before the taker of two.
+    for (slots, first, job) in [
+        (2, 10, "echo one >>order; sleep 0.02"),
+        (12, 10, "until [ -e order ]; do sleep 0.01; done"),
+        (20, 18, "until [ -e order ]; do sleep 0.01; done"),
+    ] {
         let world = World::new();
         let all = holder(&world, &format!("sem run ./s --slots {slots} --take {slots}"));
-        let job = "echo >>ran; sleep 0.02";
         let one = || world.call("sem run ./s -q -- sh -c").arg(job).start();
-        let mut others: Vec<Child> = (0..10).map(|_| one()).collect();
-        awaited(&world, "./s", 10);
-        let mut two = world.call("sem run ./s --take 2 -q -- true").start();
-        awaited(&world, "./s", 11);
-        others.extend((0..40).map(|_| one()));
+        let mut others: Vec<Child> = (0..first).map(|_| one()).collect();
+        awaited(&world, "./s", first);
+        let mut two = world.call("sem run ./s --take 2 -q -- sh -c").arg("echo two >>order").start();
+        awaited(&world, "./s", first + 1);
+        others.extend((first..50).map(|_| one()));
         awaited(&world, "./s", 51);
         drop(all);
         // As many come as are served.
@@ -85,8 +105,31 @@ fn taker_of_two_is_served_among_takers_of_one() {
             !two.runs()
         });
         assert_eq!(two.code(), 0);
-        let ran = fs::read_to_string(world.dir().join("ran")).unwrap_or_default().lines().count();
-        assert!(slots == 20 || ran < 200, "{ran} came first");
+        let order = order(&world);
+        let before = order.split(' ').take_while(|word| *word != "two").count();
+        assert!(before <= first, "{slots}: {order}");
+    }
+}
+
+#[test]
+fn newcomer_finds_a_free_slot_among_others() {
+    let world = World::new();
+    let _most = holder(&world, "sem run ./s --slots 256 --take 240");
+    let at_once = |line: &str, count: usize| -> Vec<Child> {
+        (0..count).map(|_| world.call(&format!("sem run ./s -n {line} -- true")).start()).collect()
+    };
+    for _ in 0..10 {
+        for (line, count) in [("", 8), ("--take 4", 4)] {
+            for child in at_once(line, count) {
+                assert_eq!(child.code(), 0, "{line}");
+            }
+        }
+        // These hold all free slots for a moment, and release them.
+        let others = at_once("--take 17", 4);
+        world.call("sem run ./s -n -- true").ok();
+        for child in others {
+            assert_eq!(child.code(), 124);
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, setpgid};
 
-use super::{awaited, holder};
-use crate::support::{Call, Child, World, eventually, skip};
+use super::{awaited, child_of, holder};
+use crate::support::{Call, Child, World, eventually, signal, skip};
 
 const DEBUGGER: &str = "
 import ctypes, os, sys
@@ -68,6 +68,71 @@ fn stopped_sharer_behind_a_waiter_blocks_no_other() {
     }
     stopped.signal(Signal::SIGCONT);
     assert_eq!(stopped.code(), 0);
+}
+
+#[test]
+fn stopped_exclusive_waiter_lets_sharers_share() {
+    let world = World::new();
+    let _reader = holder(&world, "sem lock ./l -s");
+    let writer = waiter(world.call("sem lock ./l -- true"));
+    awaited(&world, "./l", 1);
+    // One waits behind the writer, and one behind that one.
+    let behind: Vec<Child> = (0..2)
+        .map(|n| {
+            let child = world.call("sem lock ./l -s -q -- true").start();
+            awaited(&world, "./l", 2 + n);
+            child
+        })
+        .collect();
+    let writer = writer.stopped();
+    for child in behind {
+        assert_eq!(child.code(), 0);
+    }
+    let _late = holder(&world, "sem lock ./l -s -n");
+    world.call("sem lock ./l -s -n -- true").ok();
+    // It is counted again once it goes on.
+    writer.signal(Signal::SIGCONT);
+    awaited(&world, "./l", 1);
+    world.call("sem lock ./l -s -n -- true").fails(124, "; an exclusive waiter comes first\n");
+}
+
+/// CMD is not killed together with ipcbox.
+const ORPHAN: &str = "
+import ctypes, os, time
+ctypes.CDLL(None).prctl(1, 0)
+os.closerange(0, 3)
+open('ready', 'w')
+time.sleep(1000)
+";
+
+#[test]
+fn stopped_waiter_for_an_orphan_blocks_no_other() {
+    for (hold, wait, target) in [
+        ("sem run ./s --slots 1", "sem run ./s", "./s"),
+        ("sem run ./s --slots 2 --take 2", "sem run ./s", "./s"),
+        ("sem lock ./l", "sem lock ./l", "./l"),
+        ("sem lock ./l", "sem lock ./l -s", "./l"),
+        ("sem lock ./l -s", "sem lock ./l", "./l"),
+    ] {
+        let world = World::new();
+        let parent = world.call(hold).args(["--", "python3", "-c", ORPHAN]).start();
+        eventually("CMD runs", || world.dir().join("ready").exists());
+        let orphan = child_of(parent.pid());
+        parent.signal(Signal::SIGKILL);
+        assert_eq!(parent.code(), 137);
+        let stopped = waiter(world.call(wait).args(["-q", "--", "true"]));
+        awaited(&world, target, 1);
+        let mut stopped = stopped.stopped();
+        world.call(&format!("{wait} -n -- true")).status(124);
+        let other = world.call(wait).args(["-q", "-w", "60", "--", "true"]).start();
+        // The child process of the stopped one still waits.
+        awaited(&world, target, 2);
+        signal(orphan, Signal::SIGKILL);
+        assert_eq!(other.code(), 0, "{wait}");
+        assert!(stopped.runs(), "{wait}");
+        stopped.signal(Signal::SIGCONT);
+        assert_eq!(stopped.code(), 0, "{wait}");
+    }
 }
 
 #[test]
