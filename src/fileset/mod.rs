@@ -123,11 +123,6 @@ impl SlotFile {
     /// # Errors
     /// It cannot be opened for another reason.
     pub fn again(&self) -> nix::Result<Option<OwnedFd>> {
-        let is_same = |found: Seen| found.kind == Kind::Regular && found.is(&self.seen);
-        // First, because opening a device can have effects.
-        if !look(&self.path).is_ok_and(is_same) {
-            return Ok(None);
-        }
         let file = match regular::open_to_lock(&self.path) {
             Err(
                 Errno::ENOENT
@@ -143,7 +138,9 @@ impl SlotFile {
             ) => return Ok(None),
             file => file?,
         };
-        Ok((is_same(behind(&file)?) && written(&file)? == Written::Kept(self.kept)).then_some(file))
+        let found = behind(&file)?;
+        let is_same = found.kind == Kind::Regular && found.is(&self.seen);
+        Ok((is_same && written(&file)? == Written::Kept(self.kept)).then_some(file))
     }
 
     /// Takes the second bytes in the child that executes CMD; `own` is from [`again`](Self::again). This process must

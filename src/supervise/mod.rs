@@ -74,8 +74,6 @@ pub struct Supervisor {
     together: bool,
     grouping: Grouping,
     terminal: Option<OwnedFd>,
-    /// The process group of ipcbox.
-    group: i32,
     /// The process group of the children, if it is another one.
     leader: Option<i32>,
     running: Vec<i32>,
@@ -95,9 +93,9 @@ impl Supervisor {
         // A process that ignores SIGCHLD gets no status of its children.
         let before = set_disposition(Signal::CHLD, Disposition::Default)?;
         let ignored = before == Disposition::Ignore;
-        let group = getpgrp().as_raw();
         let terminal = tty::controlling();
-        let together = grouping != Grouping::Own && terminal.as_ref().and_then(tty::foreground) == Some(group);
+        let is_in_front = || terminal.as_ref().and_then(tty::foreground) == Some(getpgrp().as_raw());
+        let together = grouping != Grouping::Own && is_in_front();
         Ok(Self {
             limit: limit.clone(),
             mask,
@@ -109,7 +107,6 @@ impl Supervisor {
             together,
             grouping,
             terminal: terminal.filter(|_| together || grouping != Grouping::Reader),
-            group,
             leader: None,
             running: Vec::new(),
             attended: Vec::new(),
@@ -165,7 +162,7 @@ impl Supervisor {
             None => child::start(&how, execute),
         };
         if started.is_err() && in_front.is_some() {
-            self.give_terminal(self.group);
+            self.give_terminal(getpgrp().as_raw());
         }
         let pid = started.map_err(|why| command.unstarted(why))?;
         self.leader = Some(pid);

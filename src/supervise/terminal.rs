@@ -2,7 +2,7 @@
 
 use nix::Result;
 use nix::errno::Errno;
-use nix::unistd::getpid;
+use nix::unistd::{getpgrp, getpid};
 
 use super::Supervisor;
 use crate::sys::child::{self, Change, Group, Standard, Start, Unstarted, reports};
@@ -33,7 +33,7 @@ impl Supervisor {
     /// Moves the group of ipcbox to the foreground if the children were there.
     pub fn take_terminal(&self) {
         if self.have_terminal() {
-            self.give_terminal(self.group);
+            self.give_terminal(getpgrp().as_raw());
         }
     }
 
@@ -47,7 +47,7 @@ impl Supervisor {
     pub(super) fn hands_terminal_on(&self, signal: Signal) -> bool {
         let hands_on = asks(signal) && self.have_terminal();
         if hands_on {
-            self.give_terminal(self.group);
+            self.give_terminal(getpgrp().as_raw());
             let _ = signal::kill(0, Signal::CONT);
         }
         hands_on

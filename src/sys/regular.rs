@@ -68,17 +68,11 @@ pub fn discard(path: &Path) {
     }
 }
 
-/// Returns the first bytes of a file, at most `len`.
+/// Returns the first bytes of a file, at most `len`: as many as it has.
 pub fn start(file: impl AsFd, len: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0; len];
-    let mut done = 0;
-    while done < len {
-        match pread(&file, &mut bytes[done..], i64::try_from(done).map_err(|_| Errno::EFBIG)?)? {
-            0 => break,
-            read => done += read,
-        }
-    }
-    bytes.truncate(done);
+    let read = pread(&file, &mut bytes, 0)?;
+    bytes.truncate(read);
     Ok(bytes)
 }
 
