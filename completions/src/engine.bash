@@ -93,6 +93,11 @@ _ipcbox_values() {
                 [[ =$before == *[=,]"$word",* ]] || _ipcbox_offer "$word"
             done
             ;;
+        /*)
+            # With a slash, a file is meant, or a POSIX object.
+            [[ $current != */* || $current == ftok:* ]] || _ipcbox_files -f
+            _ipcbox_values "${1#/}"
+            ;;
         file) compopt -o default ;;
         dir) compopt -o dirnames ;;
         fifo) _ipcbox_files -p ;;

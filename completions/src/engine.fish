@@ -85,6 +85,12 @@ function __ipcbox_values
                 contains $word (string split , -- $before)
                 or echo $before$word
             end
+        case '/*'
+            # With a slash, a file is meant, or a POSIX object.
+            string match -q '*/*' -- $current
+            and not string match -q 'ftok:*' -- $current
+            and __ipcbox_files "$current" -f
+            __ipcbox_values (string sub -s 2 -- $argv[1]) $argv[2..]
         case file
             __fish_complete_path $current
         case dir

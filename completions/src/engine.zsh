@@ -79,6 +79,11 @@ _ipcbox_values() {
             compadd -V words - ${offers:|given}
             offers=()
             ;;
+        /*)
+            # With a slash, a file is meant, or a POSIX object.
+            [[ $PREFIX != */* || $PREFIX == ftok:* ]] || _files
+            _ipcbox_values ${1#/}
+            ;;
         file) _files ;;
         dir) _files -/ ;;
         fifo) _files -g '*(-p)' ;;

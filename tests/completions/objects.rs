@@ -271,6 +271,25 @@ fn name_with_a_colon_is_completed() {
 }
 
 #[test]
+fn file_is_offered_after_a_slash() {
+    in_each_shell(|world, shell| {
+        for name in ["build.slots", "build.lock"] {
+            world.file(name, "ipcbox lock\n");
+        }
+        let Some(terminal) = shell.open(world, COMPLETIONS) else { return };
+        for verb in ["create", "hold", "lock", "rm", "run", "stat"] {
+            shell.lists(&terminal, &format!("ipcbox sem {verb} ./bu"), &["build.slots", "build.lock"]);
+        }
+        for line in ["ipcbox sem get ./bu", "ipcbox sem run bu"] {
+            let screen = shell.lists(&terminal, line, &[]);
+            assert!(!screen.contains("build.slots"), "{screen}");
+        }
+        terminal.types("ipcbox sem rm ./build.s\t\n");
+        eventually("the file is removed", || !world.dir().join("build.slots").exists());
+    });
+}
+
+#[test]
 fn sourced_file_registers_in_zsh() {
     let world = World::new();
     let shown = two_objects(&world);

@@ -6,7 +6,7 @@
 //! description.
 //!
 //! The kind is empty if there is no value. It begins with `=` if the value is one of these words, with `,` if it is a
-//! list of them, and with `?` if it is optional. After `+` it is the kind of the objects that follow, and after `@` the
+//! list of them, with `?` if it is optional, and with `/` if it can also be a file. After `+` it is the kind of the objects that follow, and after `@` the
 //! place that follows.
 
 use clap::{Arg, ArgAction};
@@ -38,14 +38,18 @@ fn kind(place: &str, parser: &clap::Command, arg: &Arg, columns: &str) -> String
     };
     let name = arg.get_value_names().and_then(<[_]>::first).map_or("", |name| name.as_str());
     match name {
+        // Objects or files.
+        "TARGET" if place == "sem_create" => "/new".into(),
         "TARGET" if verb == "create" => "new".into(),
         "TARGET" if place == "key" => "key".into(),
         "TARGET" => match place {
-            "sem_run" => "sem-slots".into(),
-            "sem_lock" => "sem-lock".into(),
+            "sem_run" => "/sem-slots".into(),
+            "sem_lock" => "/sem-lock".into(),
+            "sem_rm" | "sem_stat" => "/sem".into(),
             "sem_barrier" => "sem-barrier".into(),
             // No POSIX semaphores.
-            "sem_hold" | "sem_op" => "sem-set".into(),
+            "sem_hold" => "/sem-set".into(),
+            "sem_op" => "sem-set".into(),
             _ => object.into(),
         },
         "SEM" => "sem".into(),
