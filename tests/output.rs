@@ -83,7 +83,17 @@ fn sigpipe_kills_it_as_any_filter() {
 fn full_disk_is_reported() {
     let world = World::new();
     world.call("sem create @a").ok();
-    for line in ["sem get $NAME-a", "sem stat $NAME-a", "sem create $NAME-b", "key a", "--help", "sem run --help"] {
+    world.call("sem create ./a --slots 2 -q").ok();
+    for line in [
+        "sem get $NAME-a",
+        "sem stat $NAME-a",
+        "sem stat ./a",
+        "sem create $NAME-b",
+        "sem create ./b --lock",
+        "key a",
+        "--help",
+        "sem run --help",
+    ] {
         let who = line.split(' ').next().filter(|word| !word.starts_with('-')).unwrap_or("ipcbox");
         let message = format!("{who}: cannot write to standard output: no space left on device (ENOSPC)\n");
         let output = world.shell(&format!("ipcbox {line} >/dev/full")).output();
@@ -150,6 +160,9 @@ const TAKERS: &[(&str, &str, &str, i32)] = &[
     ("ipcbox msgq create $NAME-q", "ipcbox msgq create $NAME-r", QUEUES, 1),
     ("ipcbox sem create $NAME-s --slots 1", "ipcbox sem hold $NAME-s $$ -w 9s", HELD, 1),
     ("ipcbox sem create $NAME-s --slots 1", "ipcbox sem create $NAME-t", SETS, 1),
+    ("ipcbox sem create ./s --slots 1", "ipcbox sem hold ./s $$ -w 9s", HELD_IN_FILE, 1),
+    (":", "ipcbox sem hold ./s $$ --slots 1", "ls s 2>&1 || :", 1),
+    (":", "ipcbox sem create ./s --slots 1", "ls s 2>&1 || :", 1),
     (":", "ipcbox shm create $NAME-m --size 4K", SEGMENTS, 1),
     (FILLED, "ipcbox fifo read f -c 1", UNREAD, 1),
     (FILLED, "ipcbox fifo read f -n", UNREAD, 1),
@@ -165,6 +178,7 @@ const POSIX_QUEUED: &str = "ipcbox msgq stat /$NAME-q --no-header --columns mess
 const QUEUES: &str = "ipcbox msgq stat $NAME-r 2>&1 || :";
 const SETS: &str = "ipcbox sem stat $NAME-t 2>&1 || :";
 const HELD: &str = "ipcbox sem stat $NAME-s --no-header --columns held";
+const HELD_IN_FILE: &str = "ipcbox sem stat ./s --no-header --columns held";
 const SEGMENTS: &str = "ipcbox shm stat $NAME-m 2>&1 || :";
 const FILLED: &str = "ipcbox fifo create f; exec 8<>f; echo x >f";
 const UNREAD: &str = "ipcbox fifo stat f --no-header --columns bytes";

@@ -63,7 +63,25 @@ const CRASHES: &[Crash] = &[
         line: line("sem lock ./f --shared -- true", "").next("ipcbox sem lock ./f -w 9s -- echo next"),
         holds: prints!("next\n"),
     },
+    Crash {
+        line: line("sem lock ./f -- true", "").next("ipcbox sem lock ./f --shared -w 9s -- echo next"),
+        holds: prints!("next\n"),
+    },
+    Crash {
+        line: line("sem create ./f --slots 2", "")
+            .next("ipcbox sem run ./f --slots 2 --take 2 -n -- echo next"),
+        holds: prints!("next\n"),
+    },
     // A holder that lives has been reported, and then it holds.
+    Crash {
+        line: line("sem hold ./f 1 --lock", "")
+            .next("ipcbox sem lock ./f -n -E 0 -- echo next")
+            .leaves(),
+        holds: |report| match report.left {
+            0 => report.after.1 == "next\n",
+            _ => !report.out.is_empty() && report.after.1.is_empty(),
+        },
+    },
     Crash {
         line: line("sem hold h 1 --lock", "")
             .next("ipcbox sem lock h -n -E 0 -- echo next")
