@@ -68,11 +68,17 @@ pub fn discard(path: &Path) {
     }
 }
 
-/// Returns the first bytes of a file, at most `len`: as many as it has.
+/// Returns the first bytes of a file, at most `len`, or fewer if a read ends with a newline.
 pub fn start(file: impl AsFd, len: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0; len];
-    let read = pread(&file, &mut bytes, 0)?;
-    bytes.truncate(read);
+    let mut done = 0;
+    while done < len && !bytes[..done].ends_with(b"\n") {
+        match pread(&file, &mut bytes[done..], i64::try_from(done).map_err(|_| Errno::EFBIG)?)? {
+            0 => break,
+            read => done += read,
+        }
+    }
+    bytes.truncate(done);
     Ok(bytes)
 }
 
