@@ -23,13 +23,15 @@ mine=now/$1
 shift
 for other in "$@"; do
     for file in now/$other; do
-        read -r pid <"$file" && read -r stat <"/proc/$pid/stat" || continue
+        read -r pid start <"$file" && read -r stat <"/proc/$pid/stat" || continue
         set -- ${stat##*) }
-        # The kernel releases what a process holds after it has marked it as exiting (4).
-        [ $(($7 & 4)) -ne 0 ] || echo "$mine: $pid has $file" >>violations
+        # The kernel releases what a process holds after it has marked it as exiting (4). A process that started at
+        # another time has the pid of a killed one.
+        [ "${20}" != "$start" ] || [ $(($7 & 4)) -ne 0 ] || echo "$mine: $pid has $file" >>violations
     done
 done 2>/dev/null
-echo $$ >"$mine.new" && mv "$mine.new" "$mine"
+read -r stat <"/proc/$$/stat" && set -- ${stat##*) }
+echo "$$ ${20}" >"$mine.new" && mv "$mine.new" "$mine"
 sleep 0.0$(($$ % 5))
 rm -f "$mine"
 echo >>finished
