@@ -141,7 +141,8 @@ impl Translator {
             return Err(Cause::new(Exit::Failed, words).into());
         }
         if is_tree {
-            pidfd(own_pid()).map_err(|errno| unopened(own_pid(), errno))?;
+            let opened = pidfd(own_pid()).map_err(|errno| unopened(own_pid(), errno));
+            opened.context("cannot signal the descendants of CMD")?;
         }
         let mut supervisor = Supervisor::new(Grouping::Own, &rules.limit)?;
         if rules.reap || is_tree {
