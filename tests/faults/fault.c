@@ -36,7 +36,7 @@
 #include <linux/ptrace.h>
 #include "state.h"
 
-enum { MOST = 64, DEADLINE = 5 };
+enum { MOST = 64, TICKS = 250, LIMIT = 60 };
 
 static int leaves;
 static struct stat binary;
@@ -306,20 +306,23 @@ static int shell_status(int status) {
 
 /* Waits for a script, and with `all` for everything it started. Returns its status, -1 if it did not exit. */
 static int await(pid_t main, int all) {
-    /* Interrupts the wait regularly to check the deadline. */
+    /* Interrupts the wait every 20 ms. Only interrupted waits count: a machine that stands still for seconds is no hang. */
     struct itimerval tick = {{0, 20000}, {0, 20000}}, none = {{0, 0}, {0, 0}};
     setitimer(ITIMER_REAL, &tick, NULL);
-    double end = now() + DEADLINE;
+    double end = now() + LIMIT;
+    int ticks = TICKS;
     int result = -1;
     left = 0;
     while (result < 0 || killed || (all && !(leaves && result == 0) && (left = others(0)) > 0)) {
         int status;
         pid_t pid = waitpid(-1, &status, __WALL);
-        if (pid < 0 && now() >= end)
+        if (pid < 0 && errno == ECHILD)
+            pause();
+        if ((pid < 0 && --ticks <= 0) || now() >= end)
             break;
         /* Does not wait long for a process that may be left. */
-        if (pid == main && leaves && now() + 0.2 < end)
-            end = now() + 0.2;
+        if (pid == main && leaves && ticks > TICKS / 25)
+            ticks = TICKS / 25;
         if (pid > 0 && WIFSTOPPED(status)) {
             stopped(pid, status);
             continue;
