@@ -38,6 +38,9 @@ fn usual(line: &Line, supervisor: &mut Supervisor) -> Usual {
     let before = supervisor.run(Request::only("before")).state;
     let done = supervisor.run(Request::only("none"));
     let again = supervisor.run(Request::only("none"));
+    // Other runs do not reach the calls of a run that had to wait longer.
+    let is_longer = done.calls.len() > again.calls.len();
+    let (done, again) = if is_longer { (again, done) } else { (done, again) };
     assert!(done.status >= 0 && done.after.0 == 0, "{}: {done:#?}", line.words);
     let texts = [(&done.out, &again.out), (&done.err, &again.err), (&done.state, &again.state)];
     let varies = texts.iter().any(|(one, other)| one != other);
