@@ -17,6 +17,7 @@ mod serving;
 mod stat;
 mod storms;
 mod strangers;
+mod takeover;
 mod unusual;
 mod wait;
 mod with;

@@ -6,7 +6,8 @@
 //! 2. Rename it to NAME if that is free.
 //! 3. Otherwise test the file at NAME. A socket that a process has, listening or not, is in use.
 //! 4. Exchange a stale one with `.NAME.new`. If what comes out is not the file that was tested, a process without the
-//!    lock has replaced it: exchange back, and start again at 2.
+//!    lock has replaced it: exchange back, and start again at 2. If another file comes out of that, it is even newer:
+//!    exchange once more, and give up.
 //!
 //! A process killed in between leaves `.NAME.new`, which the next one removes. A connection that is refused at NAME
 //! therefore proves that NAME is stale.
@@ -301,18 +302,28 @@ impl Place {
                 Ok(()) => {}
                 // Without the exchange, the name is missing for a moment, under the lock.
                 Err(Errno::EINVAL | Errno::ENOSYS) => {
-                    self.unlink(&self.name)?;
+                    match self.look(&self.name) {
+                        Ok(seen) if seen.is(&file.seen) => self.unlink(&self.name)?,
+                        Ok(_) | Err(Errno::ENOENT) => {}
+                        Err(errno) => return Err(errno.into()),
+                    }
                     continue;
                 }
                 Err(Errno::ENOENT) if self.look(&self.temporary).is_ok_and(|seen| seen.is(own)) => continue,
                 Err(Errno::ENOENT) => return Err(Refused::Disturbed),
                 Err(errno) => return Err(errno.into()),
             }
-            if self.look(&self.temporary)?.is(&file.seen) {
+            let newer = self.look(&self.temporary)?;
+            if newer.is(&file.seen) {
                 return Ok(self.unlink(&self.temporary)?);
             }
             self.exchange()?;
             if !self.look(&self.temporary)?.is(own) {
+                self.exchange()?;
+                // The newest file has replaced it as well.
+                if self.look(&self.temporary)?.is(&newer) {
+                    self.unlink(&self.temporary)?;
+                }
                 return Err(Refused::Disturbed);
             }
         }
