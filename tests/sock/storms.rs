@@ -1,7 +1,7 @@
 //! Storms on one path, and programs in C at the other end.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,12 +24,18 @@ impl Dice {
     }
 }
 
+/// The mode of a stale socket: neither that of a server, nor one that bind(2) chooses by the umask.
+const STALE: u32 = 0o640;
+
 /// One round: contenders for a path, of which some are killed, stopped and continued.
 fn contend(world: &World, dice: &mut Dice, contenders: usize) {
     let path = world.dir().join("s");
     // A killed winner has left one.
     if !path.exists() {
-        stale(&path);
+        let aside = world.dir().join("aside");
+        stale(&aside);
+        fs::set_permissions(&aside, Permissions::from_mode(STALE)).unwrap();
+        fs::rename(&aside, &path).unwrap();
     }
     let start = |number: usize| world.call("sock serve ./s --").args(["echo", &number.to_string()]).start();
     let mut servers: Vec<_> = (0..contenders).map(|number| Some(start(number))).collect();
@@ -78,15 +84,21 @@ fn contend(world: &World, dice: &mut Dice, contenders: usize) {
 #[test]
 fn contenders_for_a_path_have_one_winner() {
     let world = World::new();
-    let path = world.dir().join("s");
+    let [path, temporary] = ["s", ".s.new"].map(|name| world.dir().join(name));
     let is_over = AtomicBool::new(false);
     let (rounds, contenders) = if std::env::var_os("IPCBOX_FULL").is_some() { (200, 16) } else { (6, 8) };
     std::thread::scope(|scope| {
-        // The mode is right from the first instant. That of a stale one is not 0600.
+        // The mode is right from the first instant.
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
-                if let Ok(found) = fs::symlink_metadata(&path) {
-                    assert!([0o600, 0o755].contains(&(found.mode() & 0o7777)), "{:o}", found.mode());
+                for path in [&path, &temporary] {
+                    let Ok(found) = fs::symlink_metadata(path) else { continue };
+                    assert!(
+                        [0o600, STALE].contains(&(found.mode() & 0o7777)),
+                        "{}: {:o}",
+                        path.display(),
+                        found.mode()
+                    );
                 }
             }
         });
