@@ -20,6 +20,7 @@ mod strangers;
 mod takeover;
 mod unusual;
 mod wait;
+mod whole;
 mod with;
 
 use std::io::{BufRead, Read, Write};
