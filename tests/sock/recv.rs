@@ -552,16 +552,20 @@ fn other_user_is_refused_unless_allowed() {
     let world = World::new();
     let Some(stranger) = world.stranger() else { return };
     for form in ["path", "name", "dgram:m"] {
-        let (child, address) = receiving(&world, form, "-m 0666 -c 1");
-        let sends = || world.call("sock send --foreign").arg(&address).arg("theirs").user(stranger).output();
-        sends();
-        let words = format!("access is not allowed for uid {stranger}");
-        world.call("sock send").arg(&address).arg("mine").ok();
-        let (status, text, message) = output_of(child);
-        assert_eq!((status, text.as_str()), (0, "mine\n"), "{form}: {message}");
-        assert!(message.contains(&words) && message.contains("hint: use --allow"), "{form}: {message}");
-        let (child, _) = receiving(&world, form, &format!("-m 0666 -c 1 --allow {stranger}"));
-        let sent = sends();
+        let sends = |address: &str| world.call("sock send --foreign").args([address, "theirs"]).user(stranger).output();
+        // By default, and if a third user is allowed.
+        for allowed in [String::new(), format!("--allow {}", stranger + 1)] {
+            let (child, address) = receiving(&world, form, &format!("-m 0666 -c 1 {allowed}"));
+            sends(&address);
+            let words = format!("access is not allowed for uid {stranger}");
+            world.call("sock send").arg(&address).arg("mine").ok();
+            let (status, text, message) = output_of(child);
+            assert_eq!((status, text.as_str()), (0, "mine\n"), "{form} {allowed}: {message}");
+            let is_hinted = message.contains("hint: use --allow");
+            assert!(message.contains(&words) && is_hinted, "{form} {allowed}: {message}");
+        }
+        let (child, address) = receiving(&world, form, &format!("-m 0666 -c 1 --allow {stranger}"));
+        let sent = sends(&address);
         assert!(sent.status.success(), "{sent:?}");
         assert_eq!(output_of(child), (0, "theirs\n".into(), String::new()), "{form}");
     }
