@@ -92,6 +92,8 @@ pub fn tasks(table: &mut Table) {
     grows(table, "pipe tee, bytes", bytes, |size| verbs.filter(tee, size));
     grows(table, "fifo write and read, bytes", bytes, |size| verbs.fifo(size));
     grows(table, "shm write and read, bytes", bytes, |size| verbs.segment(size));
+    grows(table, "sock send and recv, bytes", bytes, |size| verbs.sent(size));
+    grows(table, "sock connect and serve of cat, bytes", bytes, |size| verbs.echoed(size));
 }
 
 /// The kernel wakes all blocked senders for every message taken, which grows faster than in proportion. The goal is
@@ -197,6 +199,28 @@ impl Verbs {
         let start = Instant::now();
         let mut running = piped(vec![write, self.one.call(&ours(&format!("fifo write {path}")))]);
         running.extend(piped(vec![self.other.call(&ours(&format!("fifo read {path}"))), read]));
+        wait_for(running);
+        (start.elapsed(), self.memory())
+    }
+
+    fn sent(&self, size: u64) -> (Duration, u64) {
+        let socket = Scratch::new("sent");
+        let path = socket.text();
+        let [write, read] = self.ends(size);
+        let start = Instant::now();
+        let mut running = piped(vec![self.other.call(&ours(&format!("sock recv {path}"))), read]);
+        running.extend(piped(vec![write, self.one.call(&ours(&format!("sock send {path} --await")))]));
+        wait_for(running);
+        (start.elapsed(), self.memory())
+    }
+
+    fn echoed(&self, size: u64) -> (Duration, u64) {
+        let socket = Scratch::new("echoed");
+        let path = socket.text();
+        let [write, read] = self.ends(size);
+        let start = Instant::now();
+        let mut running = piped(vec![self.other.call(&ours(&format!("sock serve {path} -c 1 -- cat")))]);
+        running.extend(piped(vec![write, self.one.call(&ours(&format!("sock connect {path} --await"))), read]));
         wait_for(running);
         (start.elapsed(), self.memory())
     }
