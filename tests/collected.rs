@@ -3,7 +3,7 @@
 use crate::support::{World, eventually, lines, skip};
 
 /// Servers that collect the output of CMD: each script runs the file `cmd` for one record and prints its output.
-const SERVERS: [&str; 3] = [
+const SERVERS: [&str; 4] = [
     "ipcbox msgq send $NAME-q --create x; ipcbox msgq serve $NAME-q --drain -j 2 -- sh ./cmd",
     "ipcbox msgq serve $NAME-q --create -c 1 -- sh ./cmd & ipcbox msgq call $NAME-q x -w 60s; wait $!",
     "ipcbox fifo serve f --create --rm -j 2 -- sh -c 'sh ./cmd; : >done' & server=$!
@@ -11,6 +11,10 @@ const SERVERS: [&str; 3] = [
     ipcbox fifo write f x
     until [ -e done ]; do sleep 0.01; done
     rm done; kill $server; wait $server",
+    "ipcbox sock serve dgram:./d -c 1 -j 2 -- sh ./cmd & server=$!
+    until [ -S d ]; do sleep 0.01; done
+    python3 -SE -c 'import socket; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b\"x\", \"d\")'
+    wait $server",
 ];
 
 fn prints(script: &str, expected: &str) {

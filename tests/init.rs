@@ -3,7 +3,7 @@
 use nix::libc;
 use nix::sys::signal::Signal;
 
-use crate::support::{Child, World, eventually, signal};
+use crate::support::{Child, World, eventually, signal, skip};
 use crate::waiting::TABLE;
 
 /// Further calls that wait: the call, its setup, and the system call in which it blocks.
@@ -25,7 +25,11 @@ const OTHERS: &[(&str, &str, i64)] = &[
 
 /// Starts a call as init, waits until it blocks in this system call, and returns its pid in the outer namespace.
 fn blocked(world: &World, words: &str, call: i64) -> Option<(Child, i32)> {
-    let child = world.init(words)?.start();
+    Some(blocks(world.init(words)?.start(), words, call))
+}
+
+/// The same for the child of unshare(1).
+fn blocks(child: Child, words: &str, call: i64) -> (Child, i32) {
     let mut pid = 0;
     eventually(&format!("{words} blocks in {call}"), || {
         let unshare = child.pid();
@@ -34,7 +38,7 @@ fn blocked(world: &World, words: &str, call: i64) -> Option<(Child, i32)> {
         let is_ipcbox = text(format!("/proc/{pid}/comm")) == "ipcbox\n";
         is_ipcbox && text(format!("/proc/{pid}/syscall")).starts_with(&format!("{call} "))
     });
-    Some((child, pid))
+    (child, pid)
 }
 
 #[test]
@@ -55,6 +59,39 @@ fn init_exits_with_128_and_the_signal() {
             signal(pid, which);
             assert_eq!(child.code(), 128 + which as i32, "{words} {which}");
         }
+    }
+}
+
+/// It serves clients that are connected, and exits.
+#[test]
+fn socket_server_as_init_stops() {
+    let world = World::new();
+    for (which, status) in [(Signal::SIGTERM, 0), (Signal::SIGINT, 130), (Signal::SIGHUP, 129)] {
+        let Some((child, pid)) = blocked(&world, "sock serve ./s -- cat", libc::SYS_ppoll) else { return };
+        let mut client = std::os::unix::net::UnixStream::connect(world.dir().join("s")).unwrap();
+        signal(pid, which);
+        std::io::Write::write_all(&mut client, b"served").unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(std::io::read_to_string(client).unwrap(), "served", "{which}");
+        assert_eq!(child.code(), status, "{which}");
+        assert!(!world.dir().join("s").exists(), "{which}");
+    }
+}
+
+/// It reads /proc of its own namespace.
+#[test]
+fn with_as_init_ends_with_its_server() {
+    let user = if nix::unistd::geteuid().is_root() { "" } else { "--user --map-root-user" };
+    let unshare = format!("exec unshare {user} --pid --fork --kill-child --mount-proc");
+    let world = World::new();
+    if !world.shell(&format!("{unshare} true")).output().status.success() {
+        return skip("needs permission to create a pid namespace");
+    }
+    for which in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        let words = "ipcbox sock with ./s -- sleep 100 ::: true";
+        let (child, pid) = blocks(world.shell(&format!("{unshare} {words}")).start(), words, libc::SYS_ppoll);
+        signal(pid, which);
+        assert_eq!(child.code(), 128 + which as i32, "{which}");
     }
 }
 

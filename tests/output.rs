@@ -127,6 +127,10 @@ fn failing_call_captures_no_backtrace() {
         "sem lock $NAME-l -- /missing",
         "sem lock",
         "sme",
+        // Calls that fail by design in loops.
+        "sock connect ./missing",
+        "sock call ./missing x",
+        "sock wait ./missing @$NAME-missing -n",
         // Internal failures of a call that succeeds.
         "sem rm --missing-ok $NAME-missing",
         "msgq send /$NAME-q --create x",
@@ -144,7 +148,14 @@ fn failing_call_captures_no_backtrace() {
 fn backtrace_variables_reach_cmd_as_given() {
     let world = World::new();
     for (key, value) in [("RUST_BACKTRACE", "full"), ("RUST_LIB_BACKTRACE", "1")] {
-        for line in ["sem lock @l -- printenv", "signal run --reap -- printenv", "pipe run -- printenv"] {
+        for line in [
+            "sem lock @l -- printenv",
+            "signal run --reap -- printenv",
+            "pipe run -- printenv",
+            "sock activate ./s -- printenv",
+            "sock wait ./none --gone -- printenv",
+            "sock with ./s --pass -- sleep 60 ::: printenv",
+        ] {
             world.call(line).arg(key).env(key, value).stdout(format!("{value}\n")).ok();
         }
     }

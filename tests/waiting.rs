@@ -507,6 +507,7 @@ fn verb_without_a_holder_explains_its_wait() {
         ("msgq serve @q -v -w 60 -- cat".into(), "a message in @q", libc::SYS_msgrcv),
         (format!("signal join {pid}"), "PID to exit", libc::SYS_ppoll),
         ("sock serve ./s -v -w 60 -- cat".into(), "a client", libc::SYS_ppoll),
+        ("sock with ./s -v -w 60 -- sleep 100 ::: true".into(), "./s: no server yet", libc::SYS_ppoll),
     ] {
         let world = World::new();
         world.call("msgq create @q").ok();
@@ -666,7 +667,7 @@ fn event_in_time_reaches_a_waiter_stopped_past_it() {
     };
     std::thread::scope(|scope| {
         // The other verbs can lose the event to another process, or the releasing call waits for them.
-        let kinds = ["msgq", "fifo read"];
+        let kinds = ["msgq", "fifo read", "sock wait", "sock recv"];
         let is_of = |row: &&Waits| kinds.iter().any(|kind| row.call.starts_with(kind));
         for row in TABLE.iter().filter(is_of) {
             scope.spawn(|| test(row));

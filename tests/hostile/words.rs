@@ -281,6 +281,7 @@ fn large_environment_reaches_command() {
     let world = World::new();
     // A single string may have at most 128 KiB.
     let big = |n: u8| OsString::from_vec(vec![n; 100_000]);
+    let _listener = UnixListener::bind(world.dir().join("listener")).unwrap();
     for call in [
         "sem run @s --slots 1 --",
         "sem lock @l --",
@@ -289,6 +290,10 @@ fn large_environment_reaches_command() {
         "pipe run --",
         "pipe merge --",
         "msgq serve @q -c 1 --",
+        "sock activate ./s --",
+        "sock connect ./listener --fd 5 --",
+        "sock wait ./none --gone --",
+        "sock with ./s --pass -- sleep 60 :::",
     ] {
         world.call("msgq send @q x --create").ok();
         let mut call = world.call(call).args(["sh", "-c", "env | wc -c; env | grep -c ^BIG"]);
