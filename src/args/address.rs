@@ -227,12 +227,13 @@ fn endpoint(text: &[u8]) -> Result<Endpoint, NoAddress> {
 /// Refuses a scheme that is nearly one of ours, or that other programs use, if the rest fits. A path in a directory
 /// `x:` is only refused where `x:` can hardly be a name, as in `stream:./x`.
 fn misspelt(scheme: &[u8], rest: &str) -> Option<NoAddress> {
+    let scheme = std::str::from_utf8(scheme).ok().filter(|scheme| is_scheme(scheme))?;
     let ours = match scheme {
-        b"stream" | b"sock" | b"socket" | b"local" | b"file" => "unix",
-        b"datagram" => "dgram",
-        b"packet" => "seqpacket",
-        b"inet" => "tcp",
-        _ => nearest(std::str::from_utf8(scheme).ok()?, &["unix", "dgram", "seqpacket", "tcp", "udp"])?,
+        "stream" | "sock" | "socket" | "local" | "file" => "unix",
+        "datagram" => "dgram",
+        "packet" => "seqpacket",
+        "inet" => "tcp",
+        _ => nearest(scheme, &["unix", "dgram", "seqpacket", "tcp", "udp"])?,
     };
     let meant = format!("{ours}:{rest}");
     let is_place = rest.starts_with(['.', '/', '@']) || !rest.contains('/') && digits(rest).is_none();
