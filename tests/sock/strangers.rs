@@ -56,9 +56,10 @@ fn refused_client_hints_at_the_option_of_the_server() {
     let Some(stranger) = world.stranger() else { return };
     let hint = format!("hint: start the server with --allow {stranger} if it refuses your user\n");
     let (_server, address) = serve(&world, "path", "-m 666", &["cat"]);
+    // More than the kernel takes, so that input is left when the connection is lost.
+    world.shell("yes | head -c 20000000 >input").ok();
     for client in ["connect", "send"] {
-        // There is input until the connection is lost.
-        let line = format!("yes | ipcbox sock {client} {address}");
+        let line = format!("ipcbox sock {client} {address} <input");
         let refused = world.shell(&line).user(stranger);
         refused.fails(3, &hint);
     }
