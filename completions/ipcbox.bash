@@ -489,7 +489,7 @@ help	verb	Explain a verb
 -h,--help		Print help (-h prints a shorter version)'
 [sem_help]='>sem'
 [help_sem]='>sem'
-[sem_run]='#1	sem-slots	Set of job slots
+[sem_run]='#1	/sem-slots	Set of job slots
 --slots	-	Create N slots if needed; fail if the number differs
 --resize		Change the number of slots to N (from --slots N)
 --take	-	Take K slots at once (default: 1)
@@ -502,7 +502,7 @@ help	verb	Explain a verb
 -q,--quiet		Do not print ids, pids or messages about waiting
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h prints a shorter version)'
-[sem_lock]='#1	sem-lock	Lock
+[sem_lock]='#1	/sem-lock	Lock
 -s,--shared		Take a shared lock instead of an exclusive one
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
@@ -513,7 +513,7 @@ help	verb	Explain a verb
 -q,--quiet		Do not print ids, pids or messages about waiting
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h prints a shorter version)'
-[sem_hold]='#1	sem-set	Slots or lock
+[sem_hold]='#1	/sem-set	Slots or lock
 #2	pid	Process for which the slot or lock is held
 --slots	-	Create N slots if needed; fail if the number differs
 --lock		Take a lock instead of a slot
@@ -538,7 +538,7 @@ help	verb	Explain a verb
 -v,--verbose		Show the object and the process that block the call
 -q,--quiet		Do not print ids, pids or messages about waiting
 -h,--help		Print help (-h prints a shorter version)'
-[sem_create]='#1	new	Semaphore or set, or '\''private'\'' for a set without a key
+[sem_create]='#1	/new	Semaphore or set, or '\''private'\'' for a set without a key
 --value	-	Set the values (default: 0)
 --nsems	-	Create K semaphores (default: one for each value)
 --slots	-	Create N slots for `sem run`
@@ -591,7 +591,7 @@ help	verb	Explain a verb
 -m,--mode	-	Set the permission bits, in octal
 --owner	user	Set the owner and, if GROUP is given, the group
 -h,--help		Print help (-h prints a shorter version)'
-[sem_stat]='#*	sem	Semaphores (default: all)
+[sem_stat]='#*	/sem	Semaphores (default: all)
 --holders	@sem_stat--holders	List the holders of slots and locks
 --waiters	@sem_stat--holders	List the waiters and their operations
 -J,--json		Print JSON Lines: one object per record
@@ -599,7 +599,7 @@ help	verb	Explain a verb
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h prints a shorter version)'
-[sem_stat--holders]='#*	sem	Semaphores (default: all)
+[sem_stat--holders]='#*	/sem	Semaphores (default: all)
 --holders	@sem_stat--holders	List the holders of slots and locks
 --waiters	@sem_stat--holders	List the waiters and their operations
 -J,--json		Print JSON Lines: one object per record
@@ -612,7 +612,7 @@ help	verb	Explain a verb
 --unused		Remove only slots and locks that no process uses
 --older-than	-	Remove only objects unused for DURATION or longer
 --yes		Do not ask for confirmation
-#*	sem	Objects to remove
+#*	/sem	Objects to remove
 -h,--help		Print help (-h prints a shorter version)'
 [shm]='create	verb	Create a segment or POSIX object filled with zeros
 write	verb	Write TEXT or standard input to shared memory
@@ -1105,6 +1105,11 @@ _ipcbox_values() {
             for word in ${1//,/ }; do
                 [[ =$before == *[=,]"$word",* ]] || _ipcbox_offer "$word"
             done
+            ;;
+        /*)
+            # With a slash, a file is meant, or a POSIX object.
+            [[ $current != */* || $current == ftok:* ]] || _ipcbox_files -f
+            _ipcbox_values "${1#/}"
             ;;
         file) compopt -o default ;;
         dir) compopt -o dirnames ;;

@@ -536,7 +536,7 @@ help	verb	Explain a verb
         case help_sem
             echo '>sem'
         case sem_run
-            echo '#1	sem-slots	Set of job slots
+            echo '#1	/sem-slots	Set of job slots
 --slots	-	Create N slots if needed; fail if the number differs
 --resize		Change the number of slots to N (from --slots N)
 --take	-	Take K slots at once (default: 1)
@@ -550,7 +550,7 @@ help	verb	Explain a verb
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h prints a shorter version)'
         case sem_lock
-            echo '#1	sem-lock	Lock
+            echo '#1	/sem-lock	Lock
 -s,--shared		Take a shared lock instead of an exclusive one
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
@@ -562,7 +562,7 @@ help	verb	Explain a verb
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h prints a shorter version)'
         case sem_hold
-            echo '#1	sem-set	Slots or lock
+            echo '#1	/sem-set	Slots or lock
 #2	pid	Process for which the slot or lock is held
 --slots	-	Create N slots if needed; fail if the number differs
 --lock		Take a lock instead of a slot
@@ -589,7 +589,7 @@ help	verb	Explain a verb
 -q,--quiet		Do not print ids, pids or messages about waiting
 -h,--help		Print help (-h prints a shorter version)'
         case sem_create
-            echo '#1	new	Semaphore or set, or \'private\' for a set without a key
+            echo '#1	/new	Semaphore or set, or \'private\' for a set without a key
 --value	-	Set the values (default: 0)
 --nsems	-	Create K semaphores (default: one for each value)
 --slots	-	Create N slots for `sem run`
@@ -648,7 +648,7 @@ help	verb	Explain a verb
 --owner	user	Set the owner and, if GROUP is given, the group
 -h,--help		Print help (-h prints a shorter version)'
         case sem_stat
-            echo '#*	sem	Semaphores (default: all)
+            echo '#*	/sem	Semaphores (default: all)
 --holders	@sem_stat--holders	List the holders of slots and locks
 --waiters	@sem_stat--holders	List the waiters and their operations
 -J,--json		Print JSON Lines: one object per record
@@ -657,7 +657,7 @@ help	verb	Explain a verb
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h prints a shorter version)'
         case sem_stat--holders
-            echo '#*	sem	Semaphores (default: all)
+            echo '#*	/sem	Semaphores (default: all)
 --holders	@sem_stat--holders	List the holders of slots and locks
 --waiters	@sem_stat--holders	List the waiters and their operations
 -J,--json		Print JSON Lines: one object per record
@@ -671,7 +671,7 @@ help	verb	Explain a verb
 --unused		Remove only slots and locks that no process uses
 --older-than	-	Remove only objects unused for DURATION or longer
 --yes		Do not ask for confirmation
-#*	sem	Objects to remove
+#*	/sem	Objects to remove
 -h,--help		Print help (-h prints a shorter version)'
         case shm
             echo 'create	verb	Create a segment or POSIX object filled with zeros
@@ -1201,6 +1201,12 @@ function __ipcbox_values
                 contains $word (string split , -- $before)
                 or echo $before$word
             end
+        case '/*'
+            # With a slash, a file is meant, or a POSIX object.
+            string match -q '*/*' -- $current
+            and not string match -q 'ftok:*' -- $current
+            and __ipcbox_files "$current" -f
+            __ipcbox_values (string sub -s 2 -- $argv[1]) $argv[2..]
         case file
             __fish_complete_path $current
         case dir
