@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::libc::c_long;
 
-use super::lines::{FIFO, LONG_FILE, Line, QUEUE, SEGMENT, STALE, line};
+use super::lines::{FIFO, LONG_FILE, Line, PORT, QUEUE, SEGMENT, STALE, line};
 use super::supervisor::{Report, Request, Tools};
 use super::{for_each_line, is_full, name, print};
 use crate::support::World;
@@ -187,6 +187,11 @@ const CRASHES: &[Crash] = &[
     Crash {
         line: line("sock with ./s --pass -- sleep 60 ::: true", STALE)
             .next("ipcbox sock with ./s --pass -- sleep 60 ::: echo next; ls -A"),
+        holds: prints!("next\n"),
+    },
+    Crash {
+        line: line("sock activate $(cat ../address) --reserve -- true", PORT)
+            .next("ipcbox sock activate $(cat ../address) --reserve -- echo next"),
         holds: prints!("next\n"),
     },
     Crash {

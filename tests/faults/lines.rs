@@ -126,6 +126,8 @@ const READER: &str = "python3 -c 'import os, socket; s = socket.socket(socket.AF
 const INBOX: &str = "python3 -c 'import socket, time; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(\"m\"); time.sleep(60)' & until [ -S m ]; do :; done";
 /// A client that waits for a server.
 const SENDER: &str = "ipcbox sock send ./s one two --await -w 60s &";
+/// A port that is reserved, and can be shared.
+pub const PORT: &str = "rm -f ../address; ipcbox sock activate tcp:127.0.0.1:0 --reserve -- sh -c 'echo $IPCBOX_ADDRESS >../a; mv ../a ../address; exec sleep 60' & until [ -s ../address ]; do :; done";
 /// A process with sockets.
 const SOCKETS: &str = "rm -f ../pid; python3 -c 'import os, signal, socket; s = socket.create_server(\"s\", family=socket.AF_UNIX); t = socket.create_server((\"127.0.0.1\", 0)); open(\"../p\", \"w\").write(str(os.getpid())); os.rename(\"../p\", \"../pid\"); signal.pause()' & until [ -s ../pid ]; do :; done";
 /// A server that is never connected to.
