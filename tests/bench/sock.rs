@@ -1,4 +1,4 @@
-//! `sock` compared with socat, nc, s6-ipcserver and splice(2) in C.
+//! `sock` compared with socat, nc, s6-ipcserver, splice(2) in C, `msgq call`, and a command without a server.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -15,6 +15,10 @@ const AMOUNT: u64 = 512;
 const MEMORY: f64 = 2560.0;
 /// Calls per round that find no server.
 const REFUSED: usize = 100;
+/// Connections per round to a server, and how many of them at once.
+const CONNECTIONS: [&str; 2] = ["1000", "8"];
+/// Calls per round.
+const CALLS: usize = 100;
 
 /// A server in C that serves one connection.
 struct Server {
@@ -60,6 +64,8 @@ pub fn tasks(table: &mut Table) {
     to_null(table, &program, &flow, &file, &path);
     between_pipes(table, &program, &flow, &path);
     refused(table, &path);
+    served(table, &program, &path);
+    called(table, &program, &file, &path);
 }
 
 /// A file to a server that discards it.
@@ -163,4 +169,100 @@ fn refused(table: &mut Table, path: &str) {
         start.elapsed()
     };
     table.compare(task, Goal::Time(1.0), 7, || round(&format!("{BINARY} sock connect ")), || round("nc -U "));
+}
+
+/// A server that runs until this is dropped.
+struct Running(Child);
+
+impl Running {
+    /// Starts a server, and returns when it has created its path.
+    fn start(mut server: Command, path: &str) -> Self {
+        let running = Self(server.stdin(Stdio::null()).spawn().expect("the server"));
+        while !Path::new(path).exists() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        running
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        use nix::sys::signal::{Signal, kill};
+        use nix::unistd::Pid;
+        let _ = kill(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGTERM);
+        let _ = self.0.wait();
+    }
+}
+
+/// Connections per second to servers with the same CMD. The client checks each reply.
+fn served(table: &mut Table, program: &Path, path: &str) {
+    let cmd = program.display();
+    let round = |path: &str| {
+        let start = Instant::now();
+        let status = Command::new(program).args(["many", path]).args(CONNECTIONS).status().expect("the client");
+        assert!(status.success(), "a reply is missing or wrong");
+        start.elapsed()
+    };
+    for (name, goal) in [("s6-ipcserver", 1.0), ("socat", 1.5)] {
+        let task = format!("sock serve, connections, {name}");
+        if !table.wants(&task) {
+            continue;
+        }
+        if find(name).is_none() {
+            table.missing(&task, name);
+            continue;
+        }
+        let theirs = format!("{path}.peer");
+        let peer = match name {
+            "socat" => {
+                let mut socat = Command::new(name);
+                socat.args([format!("UNIX-LISTEN:{theirs},fork,backlog=4096"), format!("EXEC:{cmd} answer")]);
+                socat
+            }
+            _ => command(name, &format!("-c 40 -b 4096 {theirs} {cmd} answer")),
+        };
+        let _peer = Running::start(peer, &theirs);
+        let _ours = Running::start(command(BINARY, &format!("sock serve {path} -j 40 -- {cmd} answer")), path);
+        table.compare(&task, Goal::Speed(goal), 9, || round(path), || round(&theirs));
+        let _ = fs::remove_file(theirs);
+    }
+}
+
+/// Calls of the same CMD, by `msgq call` or without a server.
+fn called(table: &mut Table, program: &Path, file: &Path, path: &str) {
+    let task = "sock call, msgq call";
+    if table.wants(task) {
+        let cmd = program.display();
+        let queue = format!("bench-{}", std::process::id());
+        let _ours = Running::start(command(BINARY, &format!("sock serve {path} -- {cmd} answer")), path);
+        assert!(command(BINARY, &format!("msgq create {queue} -q")).status().expect("it starts").success());
+        let _peer = Running::start(command(BINARY, &format!("msgq serve {queue} -- {cmd} answer")), "/");
+        let round = |line: &str| {
+            let start = Instant::now();
+            for _ in 0..CALLS {
+                let output = command(BINARY, line).stdin(Stdio::null()).output().expect("it starts");
+                assert!(output.status.success() && output.stdout == b"ok\n", "{output:?}");
+            }
+            start.elapsed()
+        };
+        let theirs = || round(&format!("msgq call {queue} x"));
+        table.compare(task, Goal::Time(0.9), 9, || round(&format!("sock call {path} x")), theirs);
+        let _ = command(BINARY, &format!("msgq rm {queue}")).status();
+    }
+    let task = "sock call, CMD's time without a server";
+    if table.wants(task) {
+        File::create(file).and_then(|file| file.set_len(AMOUNT << 20)).expect("a file");
+        let _server = Running::start(command(BINARY, &format!("sock serve {path} -- sha256sum")), path);
+        let round = |line: &str| {
+            let (program, words) = line.split_once(' ').unwrap_or((line, ""));
+            let input = File::open(file).expect("the file");
+            let start = Instant::now();
+            let output = command(program, words).stdin(input).output().expect("it starts");
+            assert!(output.status.success() && output.stdout.ends_with(b" -\n"), "{output:?}");
+            start.elapsed()
+        };
+        let direct = || round("sha256sum");
+        table.compare(task, Goal::Time(1.02), 9, || round(&format!("{BINARY} sock call {path}")), direct);
+        let _ = fs::remove_file(file);
+    }
 }
