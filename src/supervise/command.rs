@@ -11,7 +11,7 @@ use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 
 use crate::exit::{Cause, Exit, ulimit, words};
-use crate::sys::child::{self, Group, Standard, Unstarted};
+use crate::sys::child::Unstarted;
 use crate::sys::{exec, fds};
 use crate::text::{counted, quote};
 
@@ -24,6 +24,8 @@ pub enum NotStarted {
     Command(Error),
     /// No process, descriptor or memory was left.
     Want(Error),
+    /// Its receiver has gone.
+    Gone,
 }
 
 /// A command that exists.
@@ -110,32 +112,35 @@ impl Command {
         file.map_err(|errno| NotStarted::Want(self.unstarted(Unstarted::Fork(errno))))
     }
 
-    /// Starts it in this group and returns its process id. The payload replaces each argument `{}`.
+    /// Returns its words. The payload replaces each argument `{}`.
     ///
     /// # Errors
-    /// Status 126. A payload with a NUL cannot be an argument, nor can a very long one.
-    pub fn start(
-        &self,
-        payload: Option<&[u8]>,
-        added: &[(&str, String)],
-        standard: Standard,
-        group: Group,
-    ) -> Result<i32, NotStarted> {
+    /// A payload with a NUL cannot be an argument.
+    pub fn filled(&self, payload: Option<&[u8]>) -> Result<Vec<OsString>, NotStarted> {
         let mut words = self.words.clone();
         let asked = payload.map_or(Ok(false), |payload| fill(&mut words[1..], payload));
-        let asked = asked.map_err(|cause| NotStarted::Record(self.not_run(cause)))?;
-        child::start_program(&self.path, &words, added, standard, group).map_err(|unstarted| match unstarted {
-            Unstarted::Run(Errno::E2BIG) if asked => {
-                let length = payload.map_or(0, <[u8]>::len);
-                let words = format!("a record of {length} bytes is too long for a command-line argument");
+        asked.map(|_| words).map_err(|cause| NotStarted::Record(self.not_run(cause)))
+    }
+
+    /// Prepares to execute these words, with `added` in its environment.
+    pub fn ready(&self, words: &[OsString], added: &[(&str, String)]) -> Result<exec::Ready<'_>, Errno> {
+        exec::Ready::new(&self.path, words, added)
+    }
+
+    /// Returns the failure to start it for this payload: one that is an argument can be too long.
+    pub fn not_started(&self, payload: Option<&[u8]>, why: Unstarted) -> NotStarted {
+        let is_argument = || self.words.iter().skip(1).any(|word| word == "{}");
+        match (why, payload) {
+            (Unstarted::Run(Errno::E2BIG), Some(payload)) if is_argument() => {
+                let words = format!("a record of {} bytes is too long for a command-line argument", payload.len());
                 let cause = Cause::from_errno(Errno::E2BIG, words).exit(Exit::NotExecutable);
                 NotStarted::Record(self.not_run(cause.hint(ON_STDIN)))
             }
-            Unstarted::Fork(errno) | Unstarted::Run(errno @ (Errno::EAGAIN | Errno::ENOMEM | Errno::ENFILE)) => {
+            (Unstarted::Fork(errno) | Unstarted::Run(errno @ (Errno::EAGAIN | Errno::ENOMEM | Errno::ENFILE)), _) => {
                 NotStarted::Want(self.unstarted(Unstarted::Fork(errno)))
             }
-            why @ Unstarted::Run(_) => NotStarted::Command(self.unstarted(why)),
-        })
+            (why @ Unstarted::Run(_), _) => NotStarted::Command(self.unstarted(why)),
+        }
     }
 
     fn not_executed(&self, errno: Errno) -> Cause {

@@ -9,10 +9,12 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
+use std::ptr::null;
 
 use nix::Result;
 use nix::errno::Errno;
-use nix::unistd::{AccessFlags, access, execve};
+use nix::libc;
+use nix::unistd::{AccessFlags, access};
 
 use super::file_limit;
 
@@ -86,46 +88,73 @@ pub fn is_text(path: &CStr) -> bool {
     read.is_ok_and(|length| length > 0) && !head.contains(&0)
 }
 
-/// Replaces this process with the program at `path`, execve(2). The signal mask, the dispositions and the open
-/// descriptors are inherited unchanged, and so is the environment except for `added`.
-///
-/// Returns only if that failed.
-pub fn replace(path: &CString, argv: &[OsString], added: &[(&str, String)]) -> Errno {
-    let of_bytes = |bytes: Vec<u8>| CString::new(bytes).map_err(|_| Errno::EINVAL);
-    let is_replaced = |entry: &CString| {
-        let name = entry.to_bytes().split(|byte| *byte == b'=').next();
-        added.iter().any(|(new, _)| name == Some(new.as_bytes()))
-    };
-    let run = || -> Result<std::convert::Infallible> {
-        let argv: Vec<_> = argv.iter().map(|word| of_bytes(word.as_bytes().to_vec())).collect::<Result<_>>()?;
-        let inherited = environment().into_iter().filter(|entry| !is_replaced(entry)).map(Ok);
-        let new = added.iter().map(|(name, value)| of_bytes(format!("{name}={value}").into_bytes()));
-        let environment: Vec<_> = inherited.chain(new).collect::<Result<_>>()?;
-        file_limit::hand_on()?;
-        execve(path, &argv, &environment)
-    };
-    match run() {
-        Err(errno) => errno,
+/// A program with its arguments and its environment, ready to be executed: a child that allocates nothing more copies
+/// fewer pages of its parent.
+#[derive(Debug)]
+pub struct Ready<'a> {
+    path: &'a CStr,
+    argv: Vec<*const c_char>,
+    environment: Vec<*const c_char>,
+    /// What the arrays point to, except for the inherited variables.
+    _strings: Vec<CString>,
+}
+
+impl<'a> Ready<'a> {
+    /// The environment is the inherited one, unchanged except for `added`.
+    ///
+    /// # Errors
+    /// `EINVAL`: a word has a NUL.
+    pub fn new(path: &'a CStr, argv: &[OsString], added: &[(&str, String)]) -> Result<Self> {
+        let c_string = |bytes: Vec<u8>| CString::new(bytes).map_err(|_| Errno::EINVAL);
+        let words = argv.iter().map(|word| c_string(word.as_bytes().to_vec()));
+        let variables = added.iter().map(|(name, value)| c_string(format!("{name}={value}").into_bytes()));
+        let strings: Vec<CString> = words.chain(variables).collect::<Result<_>>()?;
+        let (words, variables) = strings.split_at(argv.len());
+        let is_replaced = |entry: &&CStr| {
+            let name = entry.to_bytes().split(|byte| *byte == b'=').next();
+            added.iter().any(|(new, _)| name == Some(new.as_bytes()))
+        };
+        let inherited = environment().filter(|entry| !is_replaced(entry)).map(CStr::as_ptr);
+        let at = |strings: &[CString]| strings.iter().map(|string| string.as_ptr()).collect::<Vec<_>>();
+        let argv = [at(words), vec![null()]].concat();
+        let environment = inherited.chain(at(variables)).chain([null()]).collect();
+        Ok(Self { path, argv, environment, _strings: strings })
+    }
+
+    /// Replaces this process with the program, execve(2). The signal mask, the dispositions and the open descriptors are
+    /// inherited unchanged.
+    ///
+    /// Returns only if that failed.
+    pub fn execute(&self) -> Errno {
+        // SAFETY: both arrays end in a null pointer and point to terminated strings, which live as long as they do, or
+        // until the process exits.
+        unsafe { libc::execve(self.path.as_ptr(), self.argv.as_ptr(), self.environment.as_ptr()) };
+        Errno::last()
     }
 }
 
+/// Replaces this process with the program at `path`, with `added` in its environment.
+///
+/// Returns only if that failed.
+pub fn replace(path: &CStr, argv: &[OsString], added: &[(&str, String)]) -> Errno {
+    let run = || file_limit::hand_on().and_then(|()| Ok(Ready::new(path, argv, added)?.execute()));
+    run().unwrap_or_else(|errno| errno)
+}
+
 /// Returns the environment as inherited, including entries without `=`, environ(7).
-fn environment() -> Vec<CString> {
+fn environment() -> impl Iterator<Item = &'static CStr> {
     unsafe extern "C" {
         static environ: *const *const c_char;
     }
     // SAFETY: the C library sets it before main, and ipcbox never changes it.
     let first = unsafe { environ };
-    let entry = |n| {
+    let entry = move |n| {
         // SAFETY: the array is terminated by a null pointer, at which the iterator stops.
         let at = unsafe { first.add(n) };
         // SAFETY: as above, this is an element of the array.
         let entry = unsafe { *at };
-        // SAFETY: a pointer that is not null points to a terminated string, which is copied here.
-        (!entry.is_null()).then(|| unsafe { CStr::from_ptr(entry) }.to_owned())
+        // SAFETY: a pointer that is not null points to a terminated string, which nothing changes.
+        (!entry.is_null()).then(|| unsafe { CStr::from_ptr(entry) })
     };
-    if first.is_null() {
-        return Vec::new();
-    }
-    (0..).map_while(entry).collect()
+    (0..).map_while(entry).take(if first.is_null() { 0 } else { usize::MAX })
 }

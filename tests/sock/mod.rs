@@ -14,6 +14,7 @@ mod rm;
 mod send;
 mod servers;
 mod serving;
+mod starting;
 mod stat;
 mod storms;
 mod strangers;

@@ -135,7 +135,7 @@ fn take(jobs: &mut Pool, message: &Message, is_posix: bool) -> Result<bool> {
     jobs.start(Taken {
         task: Task::Record(data.to_vec()),
         added: vec![(name, number.to_string()), ("IPCBOX_LENGTH", data.len().to_string())],
-        reply_to: caller.map(|to| Receiver { to, sender: None }),
+        reply_to: caller.map(|to| Receiver { to, sender: None, greeting: None }),
     });
     Ok(true)
 }

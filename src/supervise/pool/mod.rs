@@ -16,10 +16,11 @@
 mod delivery;
 mod serving;
 mod sessions;
+mod starting;
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use anyhow::{Context, Error, Result};
@@ -27,18 +28,18 @@ use nix::unistd::{Pid, getpgid, getpgrp};
 
 pub use self::serving::Serving;
 use self::sessions::Sessions;
+pub use self::starting::{Receiver, Taken, Task};
+use self::starting::{Starts, Waiting};
 use crate::exit::Exit;
 use crate::output;
-use crate::supervise::command::{Command, NotStarted};
+use crate::supervise::command::Command;
 use crate::supervise::escalation::Plan;
 use crate::supervise::is_unreached;
 use crate::supervise::report::{CommandRecord, Report};
-use crate::sys::child::{self, Change, Group, Standard};
+use crate::sys::child::{self, Change};
 use crate::sys::collect::{Collected, Leftover};
 use crate::sys::signal::{self, Signal};
-use crate::sys::socket::datagram::Sender;
 use crate::sys::{interrupt, terminal, wait};
-use crate::text::counted;
 
 /// The running commands.
 pub struct Pool {
@@ -46,15 +47,16 @@ pub struct Pool {
     most: usize,
     /// The terminal of the session that ipcbox leads, until it is closed.
     terminal: Option<OwnedFd>,
-    /// A record whose command is not started yet.
-    taken: Option<Taken>,
+    starts: Starts,
     running: Vec<Job>,
     ended: VecDeque<Ended>,
     unreported: VecDeque<CommandRecord>,
     leftovers: Vec<Leftover>,
     copiers: Vec<i32>,
     report: Option<Report>,
-    /// Number of records taken.
+    /// A child may have changed.
+    is_changed: bool,
+    /// Number of commands that were started, or cannot be.
     count: u64,
     /// A command exited with a status other than 0.
     failed: bool,
@@ -67,57 +69,15 @@ pub struct Pool {
     sessions: Option<Sessions>,
 }
 
-/// The receiver of a command's output, or of its exit status.
-#[derive(Debug)]
-pub struct Receiver {
-    /// A pipe or a socket to it.
-    pub to: OwnedFd,
-    /// Where to send to, if the socket is not connected to it.
-    pub sender: Option<Sender>,
-}
-
-/// What a command works on.
-pub enum Task {
-    /// A record: its standard input, and each argument `{}`.
-    Record(Vec<u8>),
-    /// Files in place of its standard ones.
-    Files {
-        /// Standard input.
-        input: OwnedFd,
-        /// Standard output; `None` is the same file as standard input.
-        output: Option<OwnedFd>,
-        /// Standard error; `None` is that of ipcbox.
-        error: Option<OwnedFd>,
-        /// Replaces each argument `{}`.
-        payload: Option<Vec<u8>>,
-    },
-}
-
-impl Task {
-    fn payload(&self) -> Option<&[u8]> {
-        match self {
-            Self::Record(record) => Some(record),
-            Self::Files { payload, .. } => payload.as_deref(),
-        }
-    }
-}
-
-/// A record or a connection, and how its command is started.
-pub struct Taken {
-    /// What the command works on.
-    pub task: Task,
-    /// Variables added to the environment.
-    pub added: Vec<(&'static str, String)>,
-    /// The receiver of the output of a record, or of the status; `None` is standard output.
-    pub reply_to: Option<Receiver>,
-}
-
 struct Job {
     pid: i32,
+    /// The record, and its number. The command has the files.
+    from: Waiting,
+    /// How many files that is.
+    files: usize,
     collected: Option<Collected>,
     record: CommandRecord,
     started: Instant,
-    reply_to: Option<Receiver>,
     /// The steps against a command that runs too long.
     plan: Option<Plan>,
     is_late: bool,
@@ -126,7 +86,7 @@ struct Job {
 /// A command that has exited.
 #[derive(Debug)]
 pub struct Ended {
-    /// The receiver of the output.
+    /// The receiver of the output; `None` if it has gone before the command was started.
     pub reply_to: Option<Receiver>,
     /// Its status as in a shell; 126 if it could not be started, which has been reported.
     pub status: u8,
@@ -154,13 +114,14 @@ impl Pool {
             command,
             most: most.into(),
             terminal: terminal::of_leader(),
-            taken: None,
+            starts: Starts::new()?,
             running: Vec::new(),
             ended: VecDeque::new(),
             unreported: VecDeque::new(),
             leftovers: Vec::new(),
             copiers: Vec::new(),
             report,
+            is_changed: false,
             count: 0,
             failed: false,
             unable: None,
@@ -170,9 +131,18 @@ impl Pool {
         })
     }
 
-    /// Whether no command runs and everything is [delivered](Self::deliver).
+    /// Whether no command runs or waits, and everything is [delivered](Self::deliver).
     pub fn is_idle(&self) -> bool {
-        self.running.is_empty() && self.copiers.is_empty()
+        self.starts.waiting.is_empty() && !self.has_children()
+    }
+
+    fn has_children(&self) -> bool {
+        !self.running.is_empty() || !self.copiers.is_empty()
+    }
+
+    /// Returns how many commands were started, or cannot be.
+    pub const fn count(&self) -> u64 {
+        self.count
     }
 
     /// Waits until a command has exited, or one more can run. `is_wanted` is whether there may be more records.
@@ -201,24 +171,18 @@ impl Pool {
                 self.write_report(record)?;
                 continue;
             }
-            if let Some(taken) = self.taken.take() {
-                self.start_taken(taken)?;
+            if !self.starts.is_short && !self.starts.waiting.is_empty() {
+                self.start_waiting();
                 continue;
             }
             let is_stopped = self.stop.is_some() && self.sessions.is_none();
             let is_stopping = is_stopped || self.unable.is_some() || self.failure.is_some();
             return Ok(match is_wanted && !is_stopping {
-                true if self.running.len() < self.most => Some(Next::Room),
+                true if self.starts.waiting.is_empty() && self.running.len() < self.most => Some(Next::Room),
                 false if self.is_idle() => Some(Next::Over),
                 _ => None,
             });
         }
-    }
-
-    /// Queues a record, taken after [`Next::Room`], for the following call of [`next`](Self::next).
-    pub fn start(&mut self, taken: Taken) {
-        self.count += 1;
-        self.taken = Some(taken);
     }
 
     /// Waits until a command may have released a descriptor or a process, and returns those that have exited; `None` if
@@ -237,7 +201,7 @@ impl Pool {
     fn frees_something(&mut self) -> Result<bool> {
         if !self.leftovers.is_empty() {
             self.leftovers.clear();
-        } else if self.is_idle() {
+        } else if !self.has_children() {
             return Ok(false);
         } else {
             self.wait()?;
@@ -245,74 +209,9 @@ impl Pool {
         Ok(true)
     }
 
-    fn start_taken(&mut self, taken: Taken) -> Result<()> {
-        let (number, argv) = (self.count, self.reported(taken.task.payload()));
-        let mut record = CommandRecord { number, argv, ..CommandRecord::default() };
-        // Starting it returns after exec, when it may have exited already.
-        let started = Instant::now();
-        let error = match self.try_start(&taken) {
-            Ok((pid, mut collected)) => {
-                let begun = collected.as_mut().map_or(Ok(()), Collected::begin);
-                record.pid = Some(pid);
-                let plan = self.sessions.as_ref().and_then(Sessions::plan);
-                let reply_to = taken.reply_to;
-                self.running.push(Job { pid, collected, record, started, reply_to, plan, is_late: false });
-                self.fail(begun.context("cannot collect the output of a command"));
-                return Ok(());
-            }
-            Err(NotStarted::Want(error)) => {
-                if self.frees_something()? {
-                    self.taken = Some(taken);
-                    return Ok(());
-                }
-                self.unable(Exit::Failed, &taken.task, error)
-            }
-            Err(NotStarted::Command(error)) => self.unable(Exit::NotExecutable, &taken.task, error),
-            Err(NotStarted::Record(error)) => error,
-        };
-        output::report(&error);
-        self.failed = true;
-        let status = Exit::NotExecutable.code();
-        self.unreported.push_back(CommandRecord { unrun: Some(status), ..record });
-        self.ended.push_back(Ended { reply_to: taken.reply_to, status, printed: None });
-        Ok(())
-    }
-
-    /// Takes no more records, and exits with this status in the end.
-    fn unable(&mut self, exit: Exit, task: &Task, error: Error) -> Error {
-        self.unable = Some(exit);
-        error.context(match task {
-            Task::Record(record) => {
-                format!("a record of {} was received, but is lost", counted(record.len(), "byte"))
-            }
-            Task::Files { .. } => "a client was accepted, but is lost".to_owned(),
-        })
-    }
-
     /// Takes no more records after a failure; the first one is reported in the end.
     fn fail(&mut self, outcome: Result<()>) {
         self.failure = self.failure.take().or(outcome.err());
-    }
-
-    fn try_start(&self, taken: &Taken) -> Result<(i32, Option<Collected>), NotStarted> {
-        let group = if self.sessions.is_some() { Group::Session } else { Group::Same };
-        let start = |standard| self.command.start(taken.task.payload(), &taken.added, standard, group);
-        let record = match &taken.task {
-            Task::Record(record) => record,
-            Task::Files { input, output, error, .. } => {
-                let output = Some(output.as_ref().unwrap_or(input).as_fd());
-                let standard = Standard { input: Some(input.as_fd()), output, error: error.as_ref().map(AsFd::as_fd) };
-                return Ok((start(standard)?, None));
-            }
-        };
-        let is_collected = taken.reply_to.is_some() || self.most > 1;
-        let pipe = is_collected.then(Collected::new).transpose();
-        let pipe = pipe.context("cannot collect the output");
-        let pipe = pipe.with_context(|| format!("cannot run {}", self.command));
-        let (collected, to) = pipe.map_err(NotStarted::Want)?.unzip();
-        let input = self.command.input(record)?;
-        let standard = Standard { input: Some(input.as_fd()), output: to.as_ref().map(AsFd::as_fd), error: None };
-        Ok((start(standard)?, collected))
     }
 
     fn wait(&self) -> Result<()> {
@@ -323,21 +222,31 @@ impl Pool {
     fn reap(&mut self) -> Result<()> {
         loop {
             self.take_signals()?;
-            while !self.is_idle() {
-                let Some((pid, change, used)) = child::changed()? else { break };
+            while self.is_changed {
+                let changed = if self.has_children() { child::changed()? } else { None };
+                self.is_changed = changed.is_some();
+                let Some((pid, change, used)) = changed else { break };
                 let Change::Ended(how) = change else { continue };
+                self.starts.is_short = false;
                 self.copiers.retain(|copier| *copier != pid);
                 // Other children were inherited across exec.
                 let Some(at) = self.running.iter().position(|job| job.pid == pid) else { continue };
                 let job = self.running.remove(at);
+                if how.status() != 0
+                    && let Some(failure) = self.failure_of(pid)?
+                {
+                    self.take_back(job, failure);
+                    continue;
+                }
                 let end = Some((how, job.started.elapsed(), used));
                 let status = if job.is_late { Exit::TIMED_OUT } else { how.status() };
                 if let Some(sessions) = self.sessions.as_ref().filter(|_| job.is_late) {
                     sessions.report_late(&self.command, how);
                 }
-                let (status, printed) = self.printed(job.reply_to.is_some(), job.collected, status);
+                let reply_to = job.from.taken.reply_to;
+                let (status, printed) = self.printed(reply_to.is_some(), job.collected, status);
                 self.failed |= status != 0;
-                self.ended.push_back(Ended { reply_to: job.reply_to, status, printed });
+                self.ended.push_back(Ended { reply_to, status, printed });
                 self.unreported.push_back(CommandRecord { end, ..job.record });
             }
             // A signal that a command sent before it exited is handled before the next one starts.
@@ -350,7 +259,10 @@ impl Pool {
     fn take_signals(&mut self) -> Result<()> {
         for signal in interrupt::take()?.iter() {
             match signal {
-                Signal::CHLD => continue,
+                Signal::CHLD => {
+                    self.is_changed = true;
+                    continue;
+                }
                 Signal::IO => {
                     self.running.iter_mut().filter_map(|job| job.collected.as_mut()).for_each(Collected::gather);
                     self.leftovers.retain(Leftover::is_open);

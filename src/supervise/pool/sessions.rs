@@ -41,16 +41,20 @@ impl Pool {
 
     /// Returns the pid of each running command that has a receiver.
     pub fn receivers(&self) -> impl Iterator<Item = (i32, &Receiver)> {
-        self.running.iter().filter_map(|job| Some((job.pid, job.reply_to.as_ref()?)))
+        self.running.iter().filter_map(|job| Some((job.pid, job.from.taken.reply_to.as_ref()?)))
     }
 
     /// Sends a signal to a running command, and to its process group if it leads a session.
     pub fn signal(&self, pid: i32, signal: Signal) {
-        let to = if self.sessions.is_some() { -pid } else { pid };
-        let _ = signal::kill(to, Some(signal));
+        let send = |signal| {
+            let sent = self.sessions.is_some() && signal::kill(-pid, Some(signal)).is_ok();
+            // A process that has just been created does not lead its session yet.
+            let _ = if sent { Ok(()) } else { signal::kill(pid, Some(signal)) };
+        };
+        send(signal);
         if signal.is_termination() {
             // A stopped process acts on it only when continued.
-            let _ = signal::kill(to, Some(Signal::CONT));
+            send(Signal::CONT);
         }
     }
 

@@ -3,10 +3,11 @@
 //! `Command` of `std` resets SIGPIPE and the signal mask; CMD must inherit what ipcbox inherited.
 #![allow(unsafe_code)]
 
+mod launch;
 mod reaper;
 mod reports;
 
-use std::ffi::{CString, OsString, c_int};
+use std::ffi::{CStr, OsString, c_int};
 use std::fs::File;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -18,6 +19,7 @@ use nix::unistd::{
     self, ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, getpid, getppid, setpgid, setsid, write,
 };
 
+pub use self::launch::{Failure, Failures, Launch};
 pub use self::reaper::{Change, Changed, Usage, await_change, change_of, changed, reap, waiting};
 pub use self::reports::{Answer, Reporter, Reports, Unstarted, reports};
 use super::signal::{Disposition, Set, Signal, block, kill, on_parents_death, set_disposition, set_mask};
@@ -99,14 +101,15 @@ pub fn start_when(
 /// Starts the program at `path` in this group, with these arguments and descriptors and with `added` in its
 /// environment. It gets the inherited signal mask and dispositions. Returns its pid once exec has succeeded.
 pub fn start_program(
-    path: &CString,
+    path: &CStr,
     argv: &[OsString],
     added: &[(&str, String)],
     standard: Standard,
     group: Group,
 ) -> std::result::Result<i32, Unstarted> {
     let (reports, reporter) = reports()?;
-    let run = || Unstarted::Run(exec::replace(path, argv, added));
+    let program = exec::Ready::new(path, argv, added)?;
+    let run = || Unstarted::Run(program.execute());
     let child =
         with_signals_blocked(|mask| begin(&Start { mask, ..Start::default() }, group, standard, (&reporter, 0), run))?;
     drop(reporter);

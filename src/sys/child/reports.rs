@@ -19,6 +19,21 @@ pub enum Unstarted {
     Run(Errno),
 }
 
+impl Unstarted {
+    /// Returns a number for it: an errno from `run`, or a negative errno from before it.
+    pub(super) fn code(self) -> c_int {
+        match self {
+            Self::Fork(errno) => -(errno as c_int),
+            Self::Run(errno) => errno as c_int,
+        }
+    }
+
+    /// Returns the one with this number.
+    pub(super) fn from_code(code: c_int) -> Self {
+        if code < 0 { Self::Fork(Errno::from_raw(-code)) } else { Self::Run(Errno::from_raw(code)) }
+    }
+}
+
 impl From<Errno> for Unstarted {
     fn from(errno: Errno) -> Self {
         Self::Fork(errno)
@@ -50,11 +65,7 @@ impl Reporter {
 
     /// Reports as the child with this number: 0 for success, an errno from `run`, or a negative errno from before it.
     pub fn report(&self, number: u32, answer: Answer) -> Result<()> {
-        let code = match answer {
-            Ok(()) => 0,
-            Err(Unstarted::Fork(errno)) => -(errno as c_int),
-            Err(Unstarted::Run(errno)) => errno as c_int,
-        };
+        let code = answer.map_or_else(Unstarted::code, |()| 0);
         fds::write_all(self, &(u64::from(number) << 32 | u64::from(code.cast_unsigned())).to_ne_bytes())
     }
 }
@@ -70,8 +81,7 @@ impl Reports {
         let report = u64::from_ne_bytes(report);
         let answer = match (report as u32).cast_signed() {
             0 => Ok(()),
-            code @ 1.. => Err(Unstarted::Run(Errno::from_raw(code))),
-            code => Err(Unstarted::Fork(Errno::from_raw(-code))),
+            code => Err(Unstarted::from_code(code)),
         };
         Ok(Some(((report >> 32) as u32, answer)))
     }

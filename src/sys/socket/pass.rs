@@ -70,7 +70,7 @@ pub fn receive(socket: impl AsFd, bytes: &mut [u8]) -> Result<(usize, Files)> {
 }
 
 /// A message with everything that came with it.
-pub(super) struct Message {
+pub(in crate::sys) struct Message {
     /// The number of bytes.
     pub length: usize,
     /// The name of the sender.
@@ -86,7 +86,7 @@ pub(super) struct Message {
 }
 
 /// Receives a message, without waiting. nix forgets descriptors if some are missing, and the name of the sender.
-pub(super) fn message(socket: BorrowedFd, bytes: &mut [u8]) -> Result<Message> {
+pub(in crate::sys) fn message(socket: BorrowedFd, bytes: &mut [u8]) -> Result<Message> {
     let mut room = [0_u64; ROOM];
     let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
     // SAFETY: plain bytes, for which zeros are valid.

@@ -41,8 +41,8 @@ pub struct Server<'a> {
     listeners: Rc<RefCell<Vec<Listener>>>,
     gate: Gate,
     half_open: Vec<HalfOpen>,
-    /// How many clients are still to be served.
-    left: Option<u64>,
+    /// How many clients to serve.
+    count: Option<u64>,
     /// Callers that have gone, by the pid of their command.
     gone: Vec<i32>,
     /// The listener that comes first, so that each has its turn.
@@ -57,6 +57,8 @@ pub struct Server<'a> {
 enum Came {
     /// A signal from the caller of this command, or its end.
     Caller(i32),
+    /// The end of a caller whose command waits to be started at this place.
+    Waiting(usize),
     /// Data of this connection.
     HalfOpen(usize),
     /// A client of this listener.
@@ -80,7 +82,7 @@ impl<'a> Server<'a> {
         let closed = Rc::clone(&listeners);
         pool.lead_sessions(limit, Box::new(move || closed.borrow().iter().for_each(Listener::stop)));
         let (half_open, gone, buffer) = (Vec::new(), Vec::new(), Vec::new());
-        Self { pool, listeners, gate, half_open, left: count, gone, first: 0, lacking: None, buffer }
+        Self { pool, listeners, gate, half_open, count, gone, first: 0, lacking: None, buffer }
     }
 
     /// Serves until a signal, the count or the timeout ends it.
@@ -89,6 +91,9 @@ impl<'a> Server<'a> {
         let mut silence = timeout.again();
         let mut outcome = Ok(());
         loop {
+            if self.is_done() {
+                self.close();
+            }
             self.make_ready();
             let is_wanted = !self.listeners.borrow().is_empty() || !self.half_open.is_empty();
             let has_room = match self.pool.poll(is_wanted)? {
@@ -101,6 +106,8 @@ impl<'a> Server<'a> {
                     silence = silence.again();
                     continue;
                 }
+                // A command has just been started that waited for a process.
+                Some(Next::Room) if self.is_done() => continue,
                 Some(Next::Room) => {
                     if let Some(at) = self.half_open.iter().position(|half_open| half_open.call.is_some()) {
                         self.begin_call(at);
@@ -152,6 +159,10 @@ impl<'a> Server<'a> {
         for came in all {
             match came {
                 Came::Caller(pid) => self.hear(pid),
+                Came::Waiting(at) => {
+                    self.pool.withdraw(at);
+                    self.lacking = None;
+                }
                 Came::HalfOpen(at) => self.read_call(at),
                 Came::Client(at) => client = Some(at),
             }
@@ -167,6 +178,7 @@ impl<'a> Server<'a> {
         let callers = self.pool.receivers().filter(is_heard);
         let mut waited: Vec<(BorrowedFd, Came)> =
             callers.map(|(pid, receiver)| (receiver.to.as_fd(), Came::Caller(pid))).collect();
+        waited.extend(self.pool.waiting().map(|(at, receiver)| (receiver.to.as_fd(), Came::Waiting(at))));
         deadline = deadline.earlier(self.pool.due());
         for (at, half_open) in self.half_open.iter().enumerate() {
             waited.push((half_open.connection.as_fd(), Came::HalfOpen(at)));
@@ -237,13 +249,9 @@ impl<'a> Server<'a> {
         self.half_open.clear();
     }
 
-    /// Starts CMD for a client.
-    fn start(&mut self, taken: Taken) {
-        self.pool.start(taken);
-        self.left = self.left.map(|left| left - 1);
-        if self.left == Some(0) {
-            self.close();
-        }
+    /// Whether all clients that were asked for have their commands.
+    fn is_done(&self) -> bool {
+        self.count.is_some_and(|count| self.pool.count() >= count)
     }
 
     /// Passes the signals of a caller on to its command. A caller that is gone is a hangup.
@@ -278,7 +286,7 @@ impl<'a> Server<'a> {
         };
         match accepted {
             Ok(Accepted::Starts(taken)) => {
-                self.start(taken);
+                self.pool.start(taken);
                 return Ok(true);
             }
             Ok(Accepted::Calls) => return Ok(true),
@@ -322,7 +330,7 @@ impl<'a> Server<'a> {
         }
         // From now on, they go to CMD.
         pass::take_files(&connection, true);
-        let task = Task::Files { input: connection, output: None, error: None, payload: None };
+        let task = Task::Files { files: vec![connection], payload: None };
         Accepted::Starts(Taken { task, added: variables(address, &origin), reply_to: None })
     }
 
@@ -347,7 +355,7 @@ impl<'a> Server<'a> {
             }
         };
         let is_named = sender.name != Name::Unnamed;
-        let reply_to = is_named.then_some(Receiver { to, sender: Some(sender) });
+        let reply_to = is_named.then_some(Receiver { to, sender: Some(sender), greeting: None });
         Ok(Accepted::Starts(Taken {
             task: Task::Record(self.buffer[..length].to_vec()),
             added: variables(address, &origin),
@@ -367,17 +375,16 @@ impl<'a> Server<'a> {
 
     /// Starts CMD for a call that has come whole.
     fn begin_call(&mut self, at: usize) {
-        let half_open = self.half_open.remove(at);
-        match accepted(half_open) {
-            Some(taken) => self.start(taken),
-            // It has released its descriptors.
-            None => self.lacking = None,
+        if let Some(taken) = taken(self.half_open.remove(at)) {
+            self.pool.start(taken);
         }
+        // It has released its descriptors.
+        self.lacking = None;
     }
 }
 
-/// Sends a caller the answer that CMD starts. `None`: it has gone, or it is refused.
-fn accepted(half_open: HalfOpen) -> Option<Taken> {
+/// Returns what to start for a call that has come whole. `None`: it is refused.
+fn taken(half_open: HalfOpen) -> Option<Taken> {
     let HalfOpen { connection, origin, address, call, .. } = half_open;
     let (message, [input, output, error]) = call?;
     let input = match &message {
@@ -389,10 +396,9 @@ fn accepted(half_open: HalfOpen) -> Option<Taken> {
         None => Ok(input),
     };
     let input = input.map_err(|errno| refuse("call", address.as_ref(), Cause::plain(errno))).ok()?;
-    // From here on, the caller may assume that CMD runs. One that has gone has withdrawn the call.
-    pass::send(&connection, &[frame::ACCEPTED], &[]).ok()?;
-    let task = Task::Files { input, output: Some(output), error: Some(error), payload: message };
-    let reply_to = Some(Receiver { to: connection, sender: None });
+    let task = Task::Files { files: vec![input, output, error], payload: message };
+    // From then on, the caller may assume that CMD runs. One that has gone has withdrawn the call.
+    let reply_to = Some(Receiver { to: connection, sender: None, greeting: Some(frame::ACCEPTED) });
     Some(Taken { task, added: variables(address, &origin), reply_to })
 }
 
