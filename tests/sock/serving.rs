@@ -60,6 +60,27 @@ fn both_directions_are_whole_with_connect() {
 }
 
 #[test]
+fn reply_that_is_late_is_whole_after_sigterm() {
+    let is_full = std::env::var_os("IPCBOX_FULL").is_some();
+    let (size, pause) = if is_full { (64 << 20, "3") } else { (5 << 20, "0.3") };
+    for form in ["path", "abstract", "tcp:localhost"] {
+        let world = World::new();
+        let script = format!("echo >begun; cat >all; sleep {pause}; cat all");
+        let (server, address) = serve(&world, form, "", &["sh", "-c", &script]);
+        let input = pattern(size);
+        let call = world.call("sock connect").arg(&address).input(input.clone());
+        std::thread::scope(|scope| {
+            let client = scope.spawn(move || call.output());
+            eventually("CMD has begun", || world.dir().join("begun").exists());
+            server.signal(Signal::SIGTERM);
+            let output = client.join().unwrap();
+            assert!(output.status.success() && output.stdout == input, "{form} {:?}", output.status);
+        });
+        assert_eq!(server.code(), 0, "{form}");
+    }
+}
+
+#[test]
 fn client_is_described_in_the_environment() {
     let world = World::new();
     let shown = "echo $IPCBOX_PEER,$IPCBOX_PEER_PID,$IPCBOX_PEER_UID,$IPCBOX_PEER_GID,$IPCBOX_ADDRESS";
