@@ -97,7 +97,6 @@ impl Call {
         Notice::verbose(&self.timeout, || format!("{}: the server has not started CMD yet", self.address))
             .begin(deadline);
         loop {
-            answers.read(socket)?;
             match answers.next() {
                 Some(Answer::Ready) => {
                     let request = frame::request(self.message.as_ref().map(|message| message.as_bytes()));
@@ -129,6 +128,7 @@ impl Call {
                     is_last = true;
                 }
             }
+            answers.read(socket)?;
         }
     }
 }

@@ -97,12 +97,13 @@ impl Relay<'_> {
     /// Copies what CMD has printed before it exited.
     pub fn drain(mut self) -> Result<()> {
         self.0.truncate(2);
-        loop {
+        while !self.0.is_empty() {
             interrupt::take()?;
             let is_full = self.0.iter().any(|direction| direction.next == Phase::Room);
             if !self.turn(None, if is_full { Deadline::Forever } else { Deadline::Now })? {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
 }
