@@ -19,6 +19,7 @@ pub mod futex;
 pub mod glob;
 pub mod holder;
 pub mod holders;
+pub mod hosts;
 pub mod init;
 pub mod inotify;
 pub mod input;

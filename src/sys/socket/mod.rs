@@ -9,7 +9,6 @@
 mod connecting;
 pub mod datagram;
 pub mod diag;
-pub mod hosts;
 pub mod listed;
 pub mod message;
 pub mod name;

@@ -37,7 +37,7 @@ use crate::sys::deadline::Deadline;
 use crate::sys::fds;
 use crate::sys::fifo::{self, Kind};
 use crate::sys::holders::Holder;
-use crate::sys::socket::hosts::{self, Unresolved};
+use crate::sys::hosts::{self, Unresolved};
 use crate::sys::socket::takeover::{PATIENCE, Refused};
 use crate::sys::socket::{self, Type, reached, type_of};
 use crate::text::quote;

@@ -9,7 +9,7 @@ use super::super::client::LOOKUP;
 use super::super::unresolved;
 use crate::args::timeout::Timeout;
 use crate::sys::deadline::Deadline;
-use crate::sys::socket::hosts::{self, Lookup, Unresolved};
+use crate::sys::hosts::{self, Lookup, Unresolved};
 
 /// What is known about a host name.
 pub struct Naming {

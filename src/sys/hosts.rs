@@ -147,5 +147,5 @@ fn once_each(addresses: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
 }
 
 #[cfg(test)]
-#[path = "../../../tests/units/sys/socket/hosts.rs"]
+#[path = "../../tests/units/sys/hosts.rs"]
 mod tests;
