@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
@@ -17,7 +17,7 @@ fn with_two_processes(world: &World, options: &str) -> Option<Child> {
     nix::unistd::mkfifo(&gate, Mode::S_IRWXU).unwrap();
     fs::set_permissions(&gate, Permissions::from_mode(0o666)).unwrap();
     // A user without other processes, or a user namespace, which counts them from 0.
-    let user = 100_000 + std::process::id();
+    let user = 100_000 + fs::metadata(world.dir()).unwrap().ino() % 1_000_000;
     let other = ["setpriv", &format!("--reuid={user}"), &format!("--regid={user}"), "--clear-groups"];
     let own = ["unshare", "--user", "--map-current-user"];
     let words = if nix::unistd::geteuid().is_root() { &other[..] } else { &own[..] };
