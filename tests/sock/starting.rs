@@ -138,8 +138,8 @@ fn client_is_kept_when_exec_lacks_a_file() {
         let tracer = world.program("strace").args(["-f", "-o", "trace", "-e", "execve", "-e", &inject, "-p"]);
         let tracer = tracer.arg(server.pid().to_string()).start();
         let status = format!("/proc/{}/status", server.pid());
-        let traced = format!("TracerPid:\t{}\n", tracer.pid());
-        let is_traced = || fs::read_to_string(&status).unwrap().contains(&traced);
+        let shown = format!("TracerPid:\t{}\n", tracer.pid());
+        let is_traced = || fs::read_to_string(&status).unwrap().contains(&shown);
         eventually("it is traced", is_traced);
         let mut second = connect(&world, "./s");
         second.write_all(b"two").unwrap();
