@@ -43,7 +43,7 @@ pub struct Watched<'a> {
     /// The ranges to lock, each once the second of the pair is free.
     pub any: Vec<[Bytes; 2]>,
     /// If given, whether to lock them exclusively instead of sharing them, while the child has this number of requests.
-    /// As long as it is so, it is asked again [now and then](RETRY).
+    /// As long as it is so, it is asked again now and then.
     pub alone_if: Option<&'a dyn Fn(usize) -> Result<bool>>,
     /// How many of them are needed.
     pub count: usize,
