@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs;
 use std::marker::PhantomData;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -182,6 +183,12 @@ impl World {
         }
         nix::unistd::chown(&self.dir, Some(STRANGER.into()), None).expect("chown as root");
         Some(STRANGER)
+    }
+
+    /// Returns a user that no other test has, for limits on the processes of a user.
+    pub fn lone_user(&self) -> u32 {
+        let number = fs::metadata(&self.dir).expect("a directory").ino();
+        100_000 + u32::try_from(number % 1_000_000).expect("a short number")
     }
 }
 

@@ -176,13 +176,15 @@ fn file_system_without_locks_is_named() {
 #[test]
 fn waiter_without_threads_looks_again() {
     let world = World::new();
-    let Some(stranger) = world.stranger() else { return };
-    world.call("sem create ./s --slots 3 -m 666 -q").user(stranger).ok();
+    if world.stranger().is_none() {
+        return;
+    }
+    world.call("sem create ./s --slots 3 -m 666 -q").ok();
     // There is room for no watcher, for one without threads, and for one with a thread.
     for (limit, blocks_in) in [(1, libc::SYS_clock_nanosleep), (2, libc::SYS_ppoll), (3, libc::SYS_ppoll)] {
-        let holder = super::holder(&world, "sem run ./s --take 3 --foreign");
-        let call = world.program("prlimit").arg(format!("--nproc={limit}")).user(stranger);
-        let waiting = call.args(["ipcbox", "sem", "run", "./s", "-q", "-w", "60", "--", "true"]).start();
+        let holder = super::holder(&world, "sem run ./s --take 3");
+        let call = world.program("prlimit").arg(format!("--nproc={limit}")).user(world.lone_user());
+        let waiting = call.args("ipcbox sem run ./s --foreign -q -w 60 -- true".split(' ')).start();
         let waiting = waiting.blocked_in(blocks_in);
         drop(holder);
         let output = waiting.end();
