@@ -36,27 +36,26 @@ const PAUSE: Duration = Duration::from_secs(1);
 const QUICK: Duration = Duration::from_millis(100);
 
 impl SlotFile {
-    /// Takes what is wanted without waiting, and returns the numbers of the slots; 1 for a lock. `watched` is whether a
-    /// watcher may have locked it, and more.
+    /// Takes what is wanted without waiting, and returns the numbers of the slots; 1 for a lock. `woken` is how the wait
+    /// of a watcher ended, which may have locked it, and more.
     ///
     /// # Errors
     /// `EAGAIN`: it is not free, or others come first. Nothing is held then.
-    fn attempt(&self, wanted: Wanted, watched: bool) -> Result<Vec<u16>> {
+    fn attempt(&self, wanted: Wanted, woken: Option<Woken>) -> Result<Vec<u16>> {
         let outcome = match wanted {
+            // A later caller may have its turn when this one gets its slot.
+            Wanted::Slots(_) if woken != Some(Woken::Granted) && self.gives_way()? => Err(Errno::EAGAIN),
             Wanted::Slots(count) => self.attempt_slots(count),
             Wanted::Lock { shared: false } => self.lock_now(1, Mode::Exclusive).map(|()| vec![1]),
             Wanted::Lock { shared: true } => self.attempt_shared().map(|()| vec![1]),
         };
-        if watched || outcome.is_err() {
+        if woken.is_some() || outcome.is_err() {
             self.keep_only(outcome.as_deref().unwrap_or_default())?;
         }
         outcome
     }
 
     fn attempt_slots(&self, count: u16) -> Result<Vec<u16>> {
-        if self.kept.capacity() > 1 && self.is_taking_turns()? {
-            return Err(Errno::EAGAIN);
-        }
         if count == 1 {
             match self.collect(1) {
                 Err(Errno::EAGAIN) => {}
@@ -112,6 +111,11 @@ impl SlotFile {
         Ok(self.is_taking_turns()? || self.is_awaited(0)?)
     }
 
+    /// Whether a new caller of slots waits behind another one.
+    fn gives_way(&self) -> Result<bool> {
+        Ok(self.kept.capacity() > 1 && self.is_taking_turns()?)
+    }
+
     /// Whether a waiter has its turn.
     fn is_taking_turns(&self) -> Result<bool> {
         Ok(conflict(&self.file, TURN, Mode::Exclusive)?.is_some())
@@ -154,7 +158,7 @@ impl SlotFile {
     /// `EAGAIN`: it is not free.
     pub fn take_at_once(&self, wanted: Wanted) -> Result<Vec<u16>> {
         loop {
-            match self.attempt(wanted, false) {
+            match self.attempt(wanted, None) {
                 Err(Errno::EAGAIN) if self.kill_stale() > 0 => {}
                 outcome => return outcome,
             }
@@ -258,11 +262,17 @@ impl SlotFile {
             }
             if is_shared {
                 // It may be exclusive until now. A new attempt would give way to later callers.
-                self.lock_now(1, Mode::Shared)?;
-                self.keep_only(&[1])?;
-                return Ok(vec![1]);
+                match self.lock_now(1, Mode::Shared) {
+                    // The watcher has lost its place to the CMD of an ipcbox that was killed.
+                    Err(Errno::EAGAIN) => {}
+                    outcome => {
+                        outcome?;
+                        self.keep_only(&[1])?;
+                        return Ok(vec![1]);
+                    }
+                }
             }
-            match self.attempt(wanted, true) {
+            match self.attempt(wanted, Some(woken)) {
                 Err(Errno::EAGAIN) if !deadline.is_over() => {}
                 outcome => return outcome,
             }

@@ -112,6 +112,23 @@ fn taker_of_two_is_served_among_takers_of_one() {
 }
 
 #[test]
+fn takers_of_two_do_not_overtake_a_waiter() {
+    let world = World::new();
+    let first = holder(&world, "sem run ./s --slots 2");
+    let second = holder(&world, "sem run ./s");
+    let lines = ["", "--take 2", "--take 2"].map(|take| format!("sem run ./s -q {take}"));
+    let mut children = queued(&world, "./s", &lines);
+    drop(first);
+    // The others still lack a slot, and one of them has its turn.
+    assert_eq!(children.remove(0).code(), 0);
+    drop(second);
+    for child in children {
+        assert_eq!(child.code(), 0);
+    }
+    assert_eq!(order(&world), "0 1 2 ");
+}
+
+#[test]
 fn newcomer_finds_a_free_slot_among_others() {
     let world = World::new();
     let _most = holder(&world, "sem run ./s --slots 256 --take 240");
