@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
@@ -10,18 +10,18 @@ use nix::sys::stat::Mode;
 use super::{connect, serve};
 use crate::support::{BINARY, Call, Child, World, eventually, lines, skip};
 
-/// Starts a server whose user may have two processes: itself, and one CMD. `None`: that takes permissions.
-fn with_two_processes(world: &World, options: &str) -> Option<Child> {
+/// Starts a server whose user may have this many processes, itself included. `None`: that takes permissions.
+fn with_processes(world: &World, count: usize, options: &str) -> Option<Child> {
     fs::set_permissions(world.dir(), Permissions::from_mode(0o777)).unwrap();
     let gate = world.dir().join("gate");
     nix::unistd::mkfifo(&gate, Mode::S_IRWXU).unwrap();
     fs::set_permissions(&gate, Permissions::from_mode(0o666)).unwrap();
     // A user without other processes, or a user namespace, which counts them from 0.
-    let user = 100_000 + fs::metadata(world.dir()).unwrap().ino() % 1_000_000;
+    let user = world.lone_user();
     let other = ["setpriv", &format!("--reuid={user}"), &format!("--regid={user}"), "--clear-groups"];
     let own = ["unshare", "--user", "--map-current-user"];
     let words = if nix::unistd::geteuid().is_root() { &other[..] } else { &own[..] };
-    let limited = || world.program(words[0]).args(&words[1..]).args(["prlimit", "--nproc=2"]);
+    let limited = || world.program(words[0]).args(&words[1..]).arg("prlimit").arg(format!("--nproc={count}"));
     if !limited().arg("true").output().status.success() {
         skip("needs permission to limit processes");
         return None;
@@ -53,7 +53,7 @@ fn await_taken(server: &Child, call: &Child) {
 #[test]
 fn lack_of_a_process_leaves_the_server_awake() {
     let world = World::new();
-    let Some(server) = with_two_processes(&world, "-j 3 -c 2 --report report") else { return };
+    let Some(server) = with_processes(&world, 2, "-j 3 -c 2 --report report") else { return };
     let first = call(&world, "first").start();
     eventually("the first one runs", || started(&world) == "first\n");
     // The server cannot start this one. It neither runs nor counts when it is withdrawn.
@@ -73,7 +73,7 @@ fn lack_of_a_process_leaves_the_server_awake() {
 #[test]
 fn lack_of_a_process_leaves_sigterm_heard() {
     let world = World::new();
-    let Some(server) = with_two_processes(&world, "-j 3") else { return };
+    let Some(server) = with_processes(&world, 2, "-j 3") else { return };
     let first = call(&world, "first").start();
     eventually("the first one runs", || started(&world) == "first\n");
     let second = call(&world, "short").start();
@@ -84,6 +84,16 @@ fn lack_of_a_process_leaves_sigterm_heard() {
     writeln!(File::options().write(true).open(world.dir().join("gate")).unwrap(), "go").unwrap();
     assert_eq!((first.code(), second.code(), server.code()), (0, 0, 0));
     assert_eq!(started(&world), "first\nshort\n");
+}
+
+#[test]
+fn lack_of_the_first_process_is_status_126() {
+    let world = World::new();
+    let Some(server) = with_processes(&world, 1, "") else { return };
+    call(&world, "first").stdout("").status(126);
+    let output = server.end();
+    let words = "sock: a client was accepted, but is lost: cannot run sh: the process limit is reached (EAGAIN)";
+    assert!(lines(&output.stderr)[0] == words, "{output:?}");
 }
 
 #[test]

@@ -25,6 +25,10 @@ const LARGEST: u64 = 4 << 20;
 pub fn answer(ended: Ended) -> Result<()> {
     let Some(receiver) = ended.reply_to else { return Ok(()) };
     let Some(sender) = &receiver.sender else {
+        // The process of CMD could not be created.
+        if let Some(greeting) = receiver.greeting {
+            let _ = pass::send(&receiver.to, &[greeting], &[]);
+        }
         let _ = pass::send(&receiver.to, &[frame::ENDED, ended.status], &[]);
         return Ok(());
     };
