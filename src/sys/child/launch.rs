@@ -85,7 +85,14 @@ impl Launch<'_> {
     /// Waits until the program is executed or the child has exited: both close its end.
     fn finish(&self, (ours, theirs): (OwnedFd, OwnedFd)) -> Result<()> {
         drop(theirs);
-        if self.is_awaited { fds::read(&ours, &mut [0]).map(drop) } else { Ok(()) }
+        if !self.is_awaited {
+            return Ok(());
+        }
+        match fds::read(&ours, &mut [0]) {
+            // It has exited before it read the release.
+            Ok(_) | Err(Errno::ECONNRESET) => Ok(()),
+            Err(errno) => Err(errno),
+        }
     }
 
     fn begin(&self, failures: &Failures, wait: impl FnOnce() -> Result<()>) -> Result<i32> {
