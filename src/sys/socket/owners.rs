@@ -11,14 +11,16 @@ use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::stat::Mode;
 
-use crate::sys::process::numbers;
+use crate::sys::process::{numbers, procfs};
 
-/// Returns a process for each of these inodes, which are sorted: the one with the lowest pid that has the socket open,
-/// and the caller only if no other process has it. 0 if none is found. Processes that may not be inspected are left out.
+/// Returns a process for each of these inodes, which are sorted: the one that started first of those that have the
+/// socket open, and the caller only if no other process has it. 0 if none is found. Processes that may not be inspected
+/// are left out.
 pub fn of(inodes: &[u32]) -> Vec<i32> {
     let mut owners = vec![0; inodes.len()];
     let own = std::process::id().cast_signed();
-    let pids = numbers("/proc").unwrap_or_default();
+    let mut pids = numbers("/proc").unwrap_or_default();
+    pids.sort_by_cached_key(|pid| procfs::stat(*pid).map_or(u64::MAX, |stat| stat.start));
     for pid in pids.into_iter().filter(|pid| *pid != own).chain([own]) {
         // A process that has exited has none.
         let _ = each(pid, &mut |inode| {
