@@ -261,8 +261,8 @@ fn stays_idle(pid: u32, case: &str) {
 #[test]
 fn blocked_directions_do_not_spin() {
     for form in ["path", "tcp:localhost"] {
-        let world = World::new();
         for case in ["output full", "input full", "half-closed", "closed and output full"] {
+            let world = World::new();
             let world_form = if form == "path" { "abstract" } else { form };
             let (server, address) = listen(&world, world_form);
             let mut child = open(&world, &address, Stdio::piped());
