@@ -309,15 +309,16 @@ fn exit_of_the_process_needs_no_clock() {
     let Some(call) = world.traced("ppoll,pidfd_open,connect") else { return };
     let process = world.program("sleep").arg("100").start();
     let waiting = call.args(["sock", "wait", "./s", "--pid", &process.pid().to_string()]).start();
-    let waiting = waiting.blocked_in(libc::SYS_ppoll);
+    let trace = || fs::read_to_string(world.dir().join("trace")).unwrap_or_default();
+    // Those with two descriptors wait, the others only look.
+    let waits = |line: &str| line.starts_with("ppoll(") && line.contains("], 2, ");
+    eventually("it waits", || trace().lines().last().is_some_and(|line| waits(line) && !line.contains(" = ")));
     drop(process);
     assert_eq!(waiting.code(), 3);
-    let trace = || fs::read_to_string(world.dir().join("trace")).unwrap();
     eventually("the trace is complete", || trace().contains("exited with"));
     let trace = trace();
     let pidfd = trace.lines().find(|line| line.starts_with("pidfd_open(")).and_then(|line| line.rsplit(' ').next());
-    // Those with two descriptors wait, the others only look.
-    let last = trace.lines().rfind(|line| line.starts_with("ppoll(") && line.contains("], 2, "));
+    let last = trace.lines().rfind(|line| waits(line));
     let ends = format!("= 1 ([{{fd={}, revents=POLLIN", pidfd.unwrap_or_default());
     assert!(last.is_some_and(|line| line.contains(&ends)), "{trace}");
 }
