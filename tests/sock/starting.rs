@@ -116,6 +116,29 @@ fn cmd_removed_later_ends_the_server() {
     }
 }
 
+/// After unshare(2), the children have other pids in their namespace than the server sees.
+#[test]
+fn removed_cmd_in_a_pid_namespace_is_reported() {
+    let world = World::new();
+    let user = if nix::unistd::geteuid().is_root() { "" } else { "--user --map-root-user" };
+    if !world.shell(&format!("unshare {user} --pid --fork true")).output().status.success() {
+        return skip("needs permission to create namespaces");
+    }
+    let program = world.copy("/bin/cat", "program");
+    let server = world.shell(&format!("exec unshare {user} --pid ipcbox sock serve ./s -j 2 -- ./program")).start();
+    eventually("it listens", || world.dir().join("s").exists());
+    // As long as this one runs, the namespace exists.
+    let mut first = connect(&world, "./s");
+    first.write_all(b"one").unwrap();
+    std::io::Read::read_exact(&mut first, &mut [0; 3]).unwrap();
+    fs::remove_file(program).unwrap();
+    assert_eq!(connect(&world, "./s").read_all(), b"");
+    drop(first);
+    let output = server.end();
+    assert_eq!(output.status.code(), Some(126), "{output:?}");
+    assert!(lines(&output.stderr)[0].ends_with("the file has been removed (ENOENT)"), "{output:?}");
+}
+
 #[test]
 fn argument_that_is_too_long_is_status_126() {
     let world = World::new();

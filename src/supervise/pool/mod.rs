@@ -71,6 +71,8 @@ pub struct Pool {
 
 struct Job {
     pid: i32,
+    /// The number of its start.
+    launch: u32,
     /// The record, and its number. The command has the files.
     from: Waiting,
     /// How many files that is.
@@ -233,7 +235,7 @@ impl Pool {
                 let Some(at) = self.running.iter().position(|job| job.pid == pid) else { continue };
                 let job = self.running.remove(at);
                 if how.status() != 0
-                    && let Some(failure) = self.failure_of(pid)?
+                    && let Some(failure) = self.failure_of(job.launch)?
                 {
                     self.take_back(job, failure);
                     continue;

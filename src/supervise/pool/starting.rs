@@ -93,6 +93,8 @@ pub(super) struct Starts {
     pub is_short: bool,
     /// Whether CMD has been executed once.
     is_proven: bool,
+    /// How many children it has tried to start, which is the number of the last one.
+    launches: u32,
     failures: Failures,
     /// Failures of children that have not been reaped.
     unreaped: Vec<Failure>,
@@ -101,7 +103,8 @@ pub(super) struct Starts {
 impl Starts {
     pub fn new() -> Result<Self> {
         let failures = Failures::new().context("cannot create a socket for the failures of CMD")?;
-        Ok(Self { waiting: VecDeque::new(), is_short: false, is_proven: false, failures, unreaped: Vec::new() })
+        let (waiting, unreaped) = (VecDeque::new(), Vec::new());
+        Ok(Self { waiting, is_short: false, is_proven: false, launches: 0, failures, unreaped })
     }
 }
 
@@ -137,25 +140,32 @@ impl Pool {
 
     fn start_one(&mut self, mut from: Waiting) {
         let started = Instant::now();
+        self.starts.launches = self.starts.launches.wrapping_add(1);
+        let launch = self.starts.launches;
         let (pid, mut collected) = match self.try_start(&mut from.taken) {
             Ok(started) => started,
-            Err(why) => return self.put_back(from, why),
+            Err(why) => {
+                // A child that was not needed any more may have failed too.
+                let discarded = self.failure_of(launch);
+                self.fail(discarded.map(drop));
+                return self.put_back(from, why);
+            }
         };
         let begun = collected.as_mut().map_or(Ok(()), Collected::begin);
         let record = CommandRecord { pid: Some(pid), ..self.record_of(&mut from) };
         let files = from.taken.task.take_files().len();
         let plan = self.sessions.as_ref().and_then(Sessions::plan);
-        self.running.push(Job { pid, from, files, collected, record, started, plan, is_late: false });
+        self.running.push(Job { pid, launch, from, files, collected, record, started, plan, is_late: false });
         self.fail(begun.context("cannot collect the output of a command"));
         if !self.starts.is_proven {
-            let proven = self.prove(pid);
+            let proven = self.prove(pid, launch);
             self.fail(proven);
         }
     }
 
     /// Takes the first command back if it could not be executed.
-    fn prove(&mut self, pid: i32) -> Result<()> {
-        let Some(failure) = self.failure_of(pid)? else {
+    fn prove(&mut self, pid: i32, launch: u32) -> Result<()> {
+        let Some(failure) = self.failure_of(launch)? else {
             self.starts.is_proven = true;
             return Ok(());
         };
@@ -206,7 +216,8 @@ impl Pool {
         let program = self.command.ready(&words, added).map_err(not_started)?;
         let group = if self.sessions.is_some() { Group::Session } else { Group::Same };
         let files = if let Task::Files { files, .. } = task { &files[..] } else { &[] };
-        let launch = Launch { program: &program, standard, group, files, is_awaited: !self.starts.is_proven };
+        let number = self.starts.launches;
+        let launch = Launch { number, program: &program, standard, group, files, is_awaited: !self.starts.is_proven };
         let Some((receiver, greeting)) = receiver.and_then(|it| it.greeting.map(|greeting| (it, greeting))) else {
             return launch.start(&self.starts.failures).map_err(not_started);
         };
@@ -219,11 +230,11 @@ impl Pool {
     }
 
     /// Returns the failure of a child that has exited to execute the command.
-    pub(super) fn failure_of(&mut self, pid: i32) -> Result<Option<Failure>> {
+    pub(super) fn failure_of(&mut self, launch: u32) -> Result<Option<Failure>> {
         while let Some(failure) = self.starts.failures.next()? {
             self.starts.unreaped.push(failure);
         }
-        let at = self.starts.unreaped.iter().position(|failure| failure.pid == pid);
+        let at = self.starts.unreaped.iter().position(|failure| failure.number == launch);
         Ok(at.map(|at| self.starts.unreaped.swap_remove(at)))
     }
 
@@ -252,7 +263,9 @@ impl Pool {
                 // These release descriptors at once, a command when it exits.
                 self.starts.is_short = self.leftovers.is_empty();
                 self.leftovers.clear();
-                self.starts.waiting.push_front(from);
+                let earlier = |other: &&Waiting| other.number.is_some() && other.number < from.number;
+                let at = self.starts.waiting.iter().take_while(earlier).count();
+                self.starts.waiting.insert(at, from);
             }
             NotStarted::Command(error) => self.lose(from, Some(Exit::NotExecutable), error),
             NotStarted::Record(error) => self.lose(from, None, error),

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use nix::Result;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-use nix::unistd::{Pid, close, getpid};
+use nix::unistd::{Pid, close};
 
 use super::{Group, Standard, Start, Unstarted, fork, prepare, reap, with_signals_blocked};
 use crate::sys::exec::Ready;
@@ -25,8 +25,8 @@ pub struct Failures {
 /// A child that has failed.
 #[derive(Debug)]
 pub struct Failure {
-    /// Its pid.
-    pub pid: i32,
+    /// Its number.
+    pub number: u32,
     /// Why it failed.
     pub why: Unstarted,
     /// Its files; some are missing if no descriptor was left for them.
@@ -36,6 +36,8 @@ pub struct Failure {
 /// A child to start. It gets the inherited signal mask and dispositions.
 #[derive(Debug)]
 pub struct Launch<'a> {
+    /// Its number. Its own pid may be another one than the server sees.
+    pub number: u32,
     /// Its program.
     pub program: &'a Ready<'a>,
     /// Its standard descriptors.
@@ -105,9 +107,12 @@ impl Launch<'_> {
                     Err(errno) => Unstarted::Fork(errno),
                 };
                 let files: Vec<BorrowedFd> = self.files.iter().map(AsFd::as_fd).collect();
-                let report = u64::from(getpid().as_raw().cast_unsigned()) << 32 | u64::from(why.code().cast_unsigned());
-                // The server may be gone. The exit status shows the failure too.
-                let _ = pass::send(&failures.theirs, &report.to_ne_bytes(), &files);
+                let report = u64::from(self.number) << 32 | u64::from(why.code().cast_unsigned());
+                // The kernel may have no room for more files in flight. Or the server is gone.
+                let sent = pass::send(&failures.theirs, &report.to_ne_bytes(), &files);
+                if sent.is_err() && !files.is_empty() {
+                    let _ = pass::send(&failures.theirs, &report.to_ne_bytes(), &[]);
+                }
                 126
             })
         })
@@ -135,6 +140,6 @@ impl Failures {
         let report = u64::from_ne_bytes(report);
         let files = std::mem::take(&mut message.files.0);
         let why = Unstarted::from_code((report as u32).cast_signed());
-        Ok(Some(Failure { pid: ((report >> 32) as u32).cast_signed(), why, files }))
+        Ok(Some(Failure { number: (report >> 32) as u32, why, files }))
     }
 }
